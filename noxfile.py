@@ -1,0 +1,95 @@
+"""The project's commands: `nox -l` lists them, `nox -s NAME` runs one."""
+
+import sys
+import webbrowser
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+BUILD = ROOT / "build"
+CONSTRAINTS = ROOT / "constraints.txt"
+
+nox.options.sessions = ["lint", "types", "tests", "book"]
+nox.options.reuse_venv = "yes"
+nox.options.error_on_missing_interpreters = True
+
+
+def install(session: nox.Session, extra: str) -> None:
+    """Install the package as it stands, with one of its extras."""
+    session.install("-c", str(CONSTRAINTS), "-e", f".[{extra}]")
+
+
+def sphinx(builder: str, *options: str) -> list[str]:
+    """Return the command that builds the book; every warning is an error."""
+    return [
+        *("python", "-m", "sphinx", "-W", "-n", "-b", builder, *options),
+        *("-d", str(BUILD / "doctrees"), str(ROOT / "book")),
+        str(BUILD / builder),
+    ]
+
+
+@nox.session
+def book(session: nox.Session) -> None:
+    """Build the book as HTML into build/html; `-- --open` shows it."""
+    known = {"--open", "--fresh"}
+    unknown = [word for word in session.posargs if word not in known]
+    if unknown:
+        session.error(f"book takes {sorted(known)}, not {unknown[0]!r}")
+    install(session, "book")
+    fresh = ["-E", "-a"] if "--fresh" in session.posargs else []
+    session.run(*sphinx("html", *fresh))
+    page = BUILD / "html" / "index.html"
+    session.log(f"the book is at {page}")
+    if "--open" in session.posargs:
+        webbrowser.open(page.as_uri())
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run every test; words after `--` go to pytest."""
+    install(session, "test")
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and spelling."""
+    session.install("-c", str(CONSTRAINTS), "ruff", "typos")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("typos")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types, strictly."""
+    session.install("-c", str(CONSTRAINTS), "mypy", "nox")
+    install(session, "book")
+    session.run("mypy")
+
+
+@nox.session
+def live(session: nox.Session) -> None:
+    """Serve the book; rebuild and reload when text or source is saved."""
+    session.install("-c", str(CONSTRAINTS), "sphinx-autobuild")
+    install(session, "book")
+    session.run(
+        *("python", "-m", "sphinx_autobuild", "-n"),
+        *("--watch", str(ROOT / "src")),
+        *("--ignore", "*.pyc", "--ignore", "*~"),
+        *("-d", str(BUILD / "doctrees"), str(ROOT / "book")),
+        str(BUILD / "html"),
+        *session.posargs,
+    )
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure builds and pages on an idle machine, into book/results/."""
+    install(session, "test")
+    session.run("python", "book/bench.py", *session.posargs)
+
+
+if __name__ == "__main__":
+    sys.exit("run me with: python3 -m nox")

@@ -1,0 +1,1 @@
+"""The learner's side: exercises as data, and what is derived from them."""

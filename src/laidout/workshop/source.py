@@ -1,0 +1,99 @@
+"""Find an object of the package in its source file, without importing it."""
+
+import ast
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+Definition = ast.FunctionDef | ast.ClassDef
+
+
+@dataclass(frozen=True)
+class SourceObject:
+    """A function, class or method with its place in a source file."""
+
+    path: Path
+    name: str
+    node: Definition
+    lines: tuple[str, ...]
+
+    @property
+    def first_line(self) -> int:
+        """Number of the line where the object begins, decorators included."""
+        return first_line(self.node)
+
+    @property
+    def text(self) -> str:
+        """The object's source, as it stands in the file."""
+        return "\n".join(self.lines)
+
+
+def first_line(node: Definition) -> int:
+    """Return the line where a definition begins, decorators included."""
+    return min([node.lineno, *(d.lineno for d in node.decorator_list)])
+
+
+def module_path(module: str, package: Path = PACKAGE) -> Path:
+    """Return the file of a module such as 'laidout.attention'.
+
+    Raises:
+        ValueError: if the package has no such module.
+    """
+    path = package.joinpath(*module.split(".")[1:]).with_suffix(".py")
+    if not path.is_file():
+        known = [f"laidout.{p.stem}" for p in sorted(package.glob("*.py"))]
+        raise ValueError(
+            f"module {module!r} does not exist{nearest(module, known)}"
+        )
+    return path
+
+
+def find_object(dotted: str, package: Path = PACKAGE) -> SourceObject:
+    """Find an object such as 'laidout.attention.MultiHeadAttention'.
+
+    Raises:
+        ValueError: if there is no such module or no such object in it.
+    """
+    module, _, name = dotted.rpartition(".")
+    return find_in_file(module_path(module, package), name)
+
+
+def find_in_file(path: Path, name: str) -> SourceObject:
+    """Find a function, class or method ('Class.method') in a file.
+
+    Raises:
+        ValueError: if the file does not define it.
+    """
+    text = path.read_text(encoding="utf-8")
+    known = dict(definitions(ast.parse(text)))
+    if name not in known:
+        raise ValueError(
+            f"{path.name} defines no {name!r}{nearest(name, list(known))}"
+        )
+    node = known[name]
+    last = node.end_lineno or node.lineno
+    lines = tuple(text.splitlines()[first_line(node) - 1 : last])
+    return SourceObject(path, name, node, lines)
+
+
+def definitions(
+    tree: ast.Module | ast.ClassDef, prefix: str = ""
+) -> list[tuple[str, Definition]]:
+    """List the functions, classes and methods of a module, by dotted name."""
+    found: list[tuple[str, Definition]] = []
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.append((prefix + node.name, node))
+        if isinstance(node, ast.ClassDef):
+            found += definitions(node, f"{prefix}{node.name}.")
+    return found
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """Say which known name is nearest, as the end of an error message."""
+    close = get_close_matches(name, known, n=1, cutoff=0.4)
+    if close:
+        return f"; the nearest name is {close[0]!r}"
+    return f"; known: {', '.join(sorted(known)) or 'nothing'}"
