@@ -1,0 +1,1 @@
+"""The figure language of the book: colours, shapes and the drawings."""
