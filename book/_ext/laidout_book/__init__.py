@@ -1,0 +1,49 @@
+"""The Sphinx extension of the book."""
+
+from typing import Any
+
+from sphinx.application import Sphinx
+
+from laidout_book import (
+    assets,
+    audit,
+    card,
+    drawing,
+    drawn,
+    execution,
+    exercise,
+    faq,
+    katex,
+    nodes,
+    paper,
+    quiz,
+    sources,
+)
+
+PARTS = (
+    nodes,
+    paper,
+    drawn,
+    exercise,
+    faq,
+    quiz,
+    drawing,
+    katex,
+    execution,
+    sources,
+    audit,
+    assets,
+    card,
+)
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register every part of the extension."""
+    for part in PARTS:
+        part.setup(app)
+    return {
+        "version": "1",
+        "env_version": 1,
+        "parallel_read_safe": True,
+        "parallel_write_safe": True,
+    }

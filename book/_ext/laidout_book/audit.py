@@ -1,0 +1,195 @@
+"""The audit: what the package has against what the book draws.
+
+Every public object is drawn exactly once, every other line of the package is
+accounted for, every exercise stands in its chapter. `book/audit.toml` lists
+what is not drawn yet, with its future chapter; an entry that is no longer
+needed is an error too, so the list can only shrink.
+"""
+
+import ast
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+
+from laidout.workshop.catalogue import Exercise, load_catalogue
+from laidout.workshop.source import definitions, first_line
+from laidout_book.drawn import Drawn, drawn, package_folder
+from laidout_book.errors import BookError, nearest
+from laidout_book.exercise import exercises_drawn
+
+EXEMPT = {"__init__.py", "__main__.py", "cli.py"}
+
+
+@dataclass(frozen=True)
+class Later:
+    """What is not drawn yet: the future chapter of each object, exercise."""
+
+    objects: dict[str, str]
+    exercises: dict[str, str]
+
+
+def read_later(path: Path) -> Later:
+    """Read `audit.toml`.
+
+    Raises:
+        BookError: if it is not TOML or holds anything else.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise BookError(f"{path}: not a TOML file: {error}") from None
+    for key in data:
+        if key not in ("objects", "exercises"):
+            known = ["objects", "exercises"]
+            raise BookError(
+                f"{path}: unknown table {key!r}{nearest(key, known)}"
+            )
+    return Later(data.get("objects", {}), data.get("exercises", {}))
+
+
+def public_objects(package: Path) -> dict[str, Path]:
+    """Return the public functions and classes of a package, by name."""
+    found = {}
+    for path in _modules(package):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for name, _ in definitions(tree):
+            if "." not in name and not name.startswith("_"):
+                found[f"laidout.{path.stem}.{name}"] = path
+    return found
+
+
+def _modules(package: Path) -> list[Path]:
+    paths = sorted(package.glob("*.py"))
+    return [path for path in paths if path.name not in EXEMPT]
+
+
+def check_objects(
+    package: Path, records: list[Drawn], later: Later, listed: str
+) -> Iterator[str]:
+    """Yield what is wrong with the drawing of public objects."""
+    public = public_objects(package)
+    places: dict[str, list[str]] = {}
+    for record in records:
+        places.setdefault(record.object, []).append(record.place)
+    for name in public:
+        times = places.get(name, [])
+        if len(times) > 1:
+            yield f"{times[-1]}: {name} is drawn {len(times)} times, first at {times[0]}"
+        if times and name in later.objects:
+            yield f"{listed}: {name} is drawn at {times[0]}: take it off the list"
+        if not times and name not in later.objects:
+            yield (
+                f"{public[name]}: {name} is not drawn; draw it, or list it in "
+                f"{listed} with its future chapter"
+            )
+    for name in later.objects:
+        if name not in public:
+            yield f"{listed}: there is no {name}{nearest(name, list(public))}"
+
+
+def check_lines(
+    package: Path, records: list[Drawn], later: Later
+) -> Iterator[str]:
+    """Yield the lines of the package that no page accounts for."""
+    shown = {record.object for record in records} | set(later.objects)
+    for path in _modules(package):
+        text = path.read_text(encoding="utf-8")
+        tree = ast.parse(text)
+        covered = _covered(tree, f"laidout.{path.stem}", shown)
+        for number, line in enumerate(text.splitlines(), start=1):
+            bare = line.strip()
+            if bare and not bare.startswith("#") and number not in covered:
+                yield (
+                    f"{path}:{number}: this line is not drawn and is no "
+                    f"import, docstring, comment or constant: {bare!r}"
+                )
+
+
+def _covered(tree: ast.Module, module: str, shown: set[str]) -> set[int]:
+    """Return the lines that are drawn or need not be."""
+    lines: set[int] = set()
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            if f"{module}.{node.name}" in shown:
+                lines |= set(range(first_line(node), _end(node)))
+        elif _needs_no_drawing(node):
+            lines |= set(range(node.lineno, _end(node)))
+    return lines
+
+
+def _end(node: ast.stmt) -> int:
+    return (node.end_lineno or node.lineno) + 1
+
+
+def _needs_no_drawing(node: ast.stmt) -> bool:
+    """Say whether a statement is an import, docstring or named constant."""
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return True
+    if isinstance(node, ast.Expr):
+        return isinstance(node.value, ast.Constant)
+    if isinstance(node, ast.AnnAssign):
+        names = [node.target]
+    elif isinstance(node, ast.Assign):
+        names = node.targets
+    else:
+        return False
+    return all(
+        isinstance(n, ast.Name) and (n.id.isupper() or n.id == "__all__")
+        for n in names
+    )
+
+
+def check_exercises(
+    catalogue: dict[str, Exercise],
+    found: dict[str, list[tuple[str, str]]],
+    later: Later,
+    listed: str,
+) -> Iterator[str]:
+    """Yield what is wrong with the placing of exercises."""
+    places: dict[str, list[tuple[str, str]]] = {}
+    for page, names in found.items():
+        for name, place in names:
+            places.setdefault(name, []).append((page, place))
+    for name, exercise in catalogue.items():
+        times = places.get(name, [])
+        if len(times) > 1:
+            yield f"{times[-1][1]}: exercise {name} stands twice, first at {times[0][1]}"
+        for page, place in times:
+            if page.rpartition("/")[2] != exercise.chapter:
+                yield f"{place}: exercise {name} belongs to {exercise.chapter}"
+        if times and name in later.exercises:
+            yield f"{listed}: exercise {name} is drawn: take it off the list"
+        if not times and name not in later.exercises:
+            yield f"{listed}: exercise {name} is neither drawn nor listed"
+    for name in later.exercises:
+        if name not in catalogue:
+            yield f"{listed}: there is no exercise {name}{nearest(name, list(catalogue))}"
+
+
+def _audit(app: Sphinx, env: BuildEnvironment) -> None:
+    """Compare the package with the book, once every page has been read."""
+    path = Path(app.srcdir, app.config.laidout_audit)
+    if not app.config.laidout_audit:
+        return
+    later = read_later(path)
+    package = package_folder(env)
+    records = [r for page in drawn(env).values() for r in page]
+    problems = [
+        *check_objects(package, records, later, str(path)),
+        *check_lines(package, records, later),
+        *check_exercises(
+            load_catalogue(), exercises_drawn(env), later, str(path)
+        ),
+    ]
+    if problems:
+        raise BookError("\n".join(problems))
+
+
+def setup(app: Sphinx) -> None:
+    """Run the audit at the end of reading."""
+    app.add_config_value("laidout_audit", "", "env")
+    app.connect("env-check-consistency", _audit)

@@ -1,0 +1,29 @@
+/* What the page adds where scripts run; nothing here is needed to read it. */
+(function () {
+  "use strict";
+
+  /* A link to something inside a closed toggle opens it. Browsers do this
+     for most targets; older ones do not. */
+  function reveal() {
+    var id = decodeURIComponent(location.hash.slice(1));
+    var target = id && document.getElementById(id);
+    var inside = target && target.closest("details");
+    while (inside) {
+      inside.open = true;
+      inside = inside.parentElement.closest("details");
+    }
+    if (target) target.scrollIntoView();
+  }
+  window.addEventListener("hashchange", reveal);
+  window.addEventListener("load", reveal);
+
+  /* Paper cannot be clicked: open what is closed while printing. */
+  var opened = [];
+  window.addEventListener("beforeprint", function () {
+    opened = Array.from(document.querySelectorAll("details:not([open])"));
+    opened.forEach(function (toggle) { toggle.open = true; });
+  });
+  window.addEventListener("afterprint", function () {
+    opened.forEach(function (toggle) { toggle.open = false; });
+  });
+})();

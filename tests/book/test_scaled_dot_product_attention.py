@@ -1,0 +1,190 @@
+"""What the chapter says in prose, recomputed; and what the guide asks of it."""
+
+import ast
+import math
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from figures import example
+from laidout.attention import scaled_dot_product_attention
+from laidout_book.execution import cells
+
+PAGE = Path(__file__).parents[2] / (
+    "book/building/scaled-dot-product-attention.md"
+)
+TEXT = PAGE.read_text(encoding="utf-8")
+PLAIN = " ".join(TEXT.split())
+EXPLANATION, _, AFTER = TEXT.partition("## Questions")
+FENCE = re.compile(r"^(`{3,}|:{3,})\{([\w-]+)\}(.*)\n((?:.*\n)*?)\1$", re.M)
+
+
+def blocks(kind: str, text: str = TEXT) -> list[tuple[str, str]]:
+    """Return argument and body of every directive of a kind."""
+    found = [m for m in FENCE.finditer(text) if m[2] == kind]
+    return [(m[3].strip(), m[4]) for m in found]
+
+
+def words(text: str) -> int:
+    """Count words, code, options, tables and formulas left out."""
+    text = re.sub(r"^---\n(?:.*\n)*?---\n", "", text)
+    text = re.sub(r"^\$\$(?:.*\n)*?\$\$.*$", "", text, flags=re.M)
+    text = FENCE.sub(
+        lambda m: "" if m[2] in ("code-cell", "paper") else m[4], text
+    )
+    text = re.sub(r"^(?::[\w-]+:.*|\|.*|#.*|\{.*\})$", "", text, flags=re.M)
+    return len(text.split())
+
+
+def example_attention() -> tuple[torch.Tensor, torch.Tensor]:
+    return scaled_dot_product_attention(
+        example.query, example.key, example.value
+    )
+
+
+def sharpness_cell() -> dict[str, object]:
+    """Run the cell that measures what the scale does."""
+    (code,) = [cell for cell in cells(TEXT) if "def sharpness" in cell]
+    torch.manual_seed(0)
+    names: dict[str, object] = {"torch": torch}
+    exec(compile(code, str(PAGE), "exec"), names)
+    return names
+
+
+@pytest.mark.parametrize("name", ["query", "key", "value"])
+def test_the_cell_types_the_tensors_that_the_figures_draw(name: str) -> None:
+    (code,) = [cell for cell in cells(TEXT) if "query = torch" in cell]
+    (typed,) = [
+        node.value.args[0]
+        for node in ast.parse(code).body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and node.targets[0].id == name
+        and isinstance(node.value, ast.Call)
+    ]
+    assert torch.equal(
+        torch.tensor(ast.literal_eval(typed)).float(), getattr(example, name)
+    )
+
+
+def test_the_score_of_like_and_pizza_comes_from_the_last_place() -> None:
+    products = example.query[1] * example.key[2]
+    assert products.tolist() == [0, 0, 0, 4]
+
+
+def test_the_scaled_scores_of_like_are_one_zero_two() -> None:
+    scaled = example.query[1] @ example.key.T / math.sqrt(4)
+    assert scaled.tolist() == [1, 0, 2]
+    assert "the scaled scores are 1, 0 and 2" in PLAIN
+
+
+def test_the_output_of_like_is_as_the_prose_says() -> None:
+    output, weights = example_attention()
+    said = re.search(r"output for \*like\* is \$\(([\d.]+), ([\d.]+)\)", PLAIN)
+    assert said is not None
+    assert [float(x) for x in said.groups()] == [
+        round(x, 2) for x in output[1].tolist()
+    ]
+    assert f"keeps {100 * weights[1, 1]:.0f} percent for itself" in PLAIN
+
+
+def test_the_two_scores_that_the_faq_compares_differ_as_it_says() -> None:
+    scores = example.query @ example.key.T
+    assert (scores[0, 1].item(), scores[1, 0].item()) == (4, 2)
+    assert "*I* gives *like* a 4 and *like* gives *I* a 2" in PLAIN
+
+
+def test_a_point_of_score_is_worth_a_factor_of_e() -> None:
+    weights = torch.softmax(torch.tensor([0.0, 1.0, -7.0]), dim=0)
+    assert weights[1] / weights[0] == pytest.approx(math.e, rel=1e-5)
+    assert f"$e \\approx {math.e:.2f}$" in PLAIN
+    assert f"$e^{{2}} \\approx {math.exp(2):.1f}$" in PLAIN
+
+
+def test_scores_of_plus_and_minus_eight_differ_by_nine_million() -> None:
+    assert round(math.exp(8) / math.exp(-8), -6) == 9e6
+    assert "a ratio of nine million" in PLAIN
+
+
+def test_the_best_cosine_gets_e_squared_times_the_worst() -> None:
+    weights = torch.softmax(torch.tensor([1.0] + [-1.0] * 9), dim=0)
+    ratio = (weights[0] / weights[1]).item()
+    assert ratio == pytest.approx(math.exp(2), rel=1e-5)
+
+
+def test_without_the_scale_entropy_and_derivative_go_under() -> None:
+    names = sharpness_cell()
+    plain, scaled = names["plain"], names["scaled"]
+    assert isinstance(plain, list)
+    assert isinstance(scaled, list)
+    entropies = [entropy for entropy, _ in plain]
+    assert entropies == sorted(entropies, reverse=True)
+    assert entropies[0] == pytest.approx(1.9, abs=0.1)
+    assert entropies[-1] == pytest.approx(0.1, abs=0.05)
+    for entropy, slope in scaled:
+        assert entropy == pytest.approx(2.5, abs=0.1)
+        assert slope == pytest.approx(0.37, abs=0.02)
+    assert 1e-7 < plain[-1][1] < 1e-5
+    assert scaled[-1][1] / plain[-1][1] > 1e5
+    assert "more than a hundred thousand times smaller" in PLAIN
+
+
+def test_the_derivative_is_the_softmaxs_own() -> None:
+    scores = torch.randn(7, dtype=torch.float64)
+    w = torch.softmax(scores, dim=0)
+    wanted = torch.autograd.functional.jacobian(
+        lambda s: torch.softmax(s, dim=0), scores
+    )
+    assert torch.allclose(torch.diag(w) - torch.outer(w, w), wanted)
+
+
+def test_the_rows_zeroed_too_late_sum_to_what_the_figure_says() -> None:
+    _, weights = example_attention()
+    sums = weights.tril().sum(dim=1).tolist()
+    alt = next(b for a, b in blocks("drawing") if "before_after" in a)
+    said = re.findall(r"rows sum to ([\d.]+), ([\d.]+) and (\d\.\d+)", alt)
+    assert [f"{total:.2f}" for total in sums] == list(said[0])
+
+
+def test_every_figure_of_the_chapter_says_what_is_to_be_seen() -> None:
+    drawn = [*blocks("drawing"), *blocks("map")]
+    assert len(drawn) >= 12
+    assert all(re.search(r"^:alt: .{40}", body, re.M) for _, body in drawn)
+
+
+def test_the_explanation_has_the_length_that_the_guide_allows() -> None:
+    assert 2000 <= words(EXPLANATION) <= 3500
+
+
+def test_there_is_a_figure_for_every_hundred_and_fifty_words_or_so() -> None:
+    pictures = len(blocks("drawing") + blocks("map")) + TEXT.count("image:")
+    assert 120 <= words(EXPLANATION) / pictures <= 200
+
+
+def test_every_answer_has_between_forty_and_a_hundred_and_fifty_words() -> (
+    None
+):
+    answers = {question: words(body) for question, body in blocks("faq")}
+    assert len(answers) >= 8
+    assert {q: n for q, n in answers.items() if not 40 <= n <= 150} == {}
+
+
+def test_the_chapter_goes_through_all_its_steps_in_order() -> None:
+    steps = [
+        "```{map} scaled-dot-product-attention",
+        "soft_lookup",
+        "## With numbers",
+        "```{paper} 3.2.1",
+        "(eq-attention)",
+        "```{exercise} attention-scaled-dot-product",
+        "### Reading the solution",
+        "## See it work, see it break",
+        "Paper, our code, today",
+        ":::{faq}",
+        ":::{quiz}",
+    ]
+    places = [TEXT.index(step) for step in steps]
+    assert places == sorted(places)
+    assert 3 <= len(blocks("quiz")) <= 5
