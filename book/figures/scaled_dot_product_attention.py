@@ -216,7 +216,7 @@ def weighted_average() -> Drawing:
     heads = (
         (weight_x + 16, "weight", "accent"),
         (value_x + 32, "value", "value"),
-        (part_x + 32, "share", "ink"),
+        (part_x + 32, "product", "ink"),
     )
     for x, says, role in heads:
         sheet.text(x, 16, says, role, LABEL, bold=True)
@@ -225,9 +225,9 @@ def weighted_average() -> Drawing:
         sheet.token(MARGIN, y, token, width=CHIP)
         sheet.weights(weight_x, y, WEIGHTS[LIKE][index, None])
         sheet.vector(value_x, y, value[index], "value", title="")
-        share = sheet.vector(part_x, y, parts[index], title="")
-        sheet.text(value_x - 14, share.cy, "×", size=LABEL)
-        sheet.text(part_x - 15, share.cy, "=", size=LABEL)
+        product = sheet.vector(part_x, y, parts[index], title="")
+        sheet.text(value_x - 14, product.cy, "×", size=LABEL)
+        sheet.text(part_x - 15, product.cy, "=", size=LABEL)
     ruler = [(part_x - 8, 140), (part_x + 72, 140)]
     sheet.line(ruler)
     output = sheet.vector(part_x, 150, OUTPUT[LIKE], "output")
@@ -266,9 +266,9 @@ def all_at_once() -> Drawing:
 def shapes() -> Drawing:
     """Show which axes must agree, with no numbers: T, S, d_k and d_v."""
     sheet = Canvas()
-    q, k, v = torch.zeros(2, 4), torch.zeros(3, 4), torch.zeros(3, 2)
+    q, k, v = torch.zeros(2, 4), torch.zeros(3, 4), torch.zeros(3, 5)
     output, weights = scaled_dot_product_attention(q, k, v)
-    left, right = 46.0, 226.0
+    left, right = 36.0, 190.0
     keys = _axes(sheet, right, 40, k.T, "key", "K^T", ("d_k", "S"))
     y = keys.bottom + 40
     queries = _axes(sheet, left, y, q, "query", "Q", ("T", "d_k"))

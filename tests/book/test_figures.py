@@ -352,7 +352,7 @@ def test_a_drawing_is_the_same_each_time(draw: Draw) -> None:
         ("softmax_steps", [3, 3, 3]),
         ("weighted_average", [1, 2, 2] * 3 + [2]),
         ("all_at_once", [12, 12, 9, 9, 6, 6]),
-        ("shapes", [12, 8, 6, 6, 6, 4]),
+        ("shapes", [12, 8, 6, 15, 6, 10]),
         ("causal", [9, 9, 9]),
         ("mask_before_after", [9, 9]),
         ("empty_row", [3, 3, 3, 2]),

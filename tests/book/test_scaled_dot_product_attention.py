@@ -1,4 +1,4 @@
-"""What the chapter says in prose, recomputed; and what the guide asks of it."""
+"""What the chapter says, recomputed; and what the guide asks of it."""
 
 import ast
 import math
@@ -112,6 +112,8 @@ def test_the_best_cosine_gets_e_squared_times_the_worst() -> None:
     weights = torch.softmax(torch.tensor([1.0] + [-1.0] * 9), dim=0)
     ratio = (weights[0] / weights[1]).item()
     assert ratio == pytest.approx(math.exp(2), rel=1e-5)
+    assert round(100 * weights[0].item()) == 45
+    assert "nine exact opposites gets only 45 percent" in PLAIN
 
 
 def test_without_the_scale_entropy_and_derivative_go_under() -> None:
@@ -129,6 +131,30 @@ def test_without_the_scale_entropy_and_derivative_go_under() -> None:
     assert 1e-7 < plain[-1][1] < 1e-5
     assert scaled[-1][1] / plain[-1][1] > 1e5
     assert "more than a hundred thousand times smaller" in PLAIN
+
+
+def test_the_mean_derivative_falls_about_eightfold_only() -> None:
+    generator = torch.Generator().manual_seed(1)
+    query = torch.randn(2000, 1, 1024, generator=generator)
+    key = torch.randn(2000, 8, 1024, generator=generator)
+    sizes = []
+    for divisor in (1.0, 32.0):
+        w = torch.softmax((query @ key.mT).squeeze(1) / divisor, dim=-1)
+        slope = torch.diag_embed(w) - w[:, :, None] * w[:, None, :]
+        sizes.append(slope.norm(dim=(1, 2)).mean())
+    assert 7 < sizes[1] / sizes[0] < 10
+    assert "only about eight times smaller" in PLAIN
+
+
+def test_half_the_mask_turned_round_gives_zeros_and_nan() -> None:
+    scores = example.query @ example.key.T / 2
+    causal = torch.ones(3, 3, dtype=torch.bool).tril()
+    first = torch.softmax(scores.masked_fill(causal, -math.inf), dim=-1)
+    one_slip = first.masked_fill(~causal, 0.0)
+    assert one_slip[:2].eq(0).all()
+    assert one_slip[2].isnan().all()
+    both = first.masked_fill(causal, 0.0)
+    assert torch.equal(both.ne(0), ~causal)
 
 
 def test_the_derivative_is_the_softmaxs_own() -> None:

@@ -4,7 +4,8 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from figures.transformer_map import PARTS, transformer_map
+from figures.parts import PARTS
+from figures.transformer_map import transformer_map
 
 SVG = "{http://www.w3.org/2000/svg}"
 CHAPTERS = {
