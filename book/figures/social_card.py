@@ -20,9 +20,12 @@ def social_card(path: Path) -> None:
     axes.set_xlim(0, WIDTH)
     axes.set_ylim(0, HEIGHT)
     axes.axis("off")
-    bold = {"weight": "bold", "size": 62, "va": "baseline"}
-    axes.text(0.8, 3.7, "Transformers", color=LIGHT["ink"].strong, **bold)
-    axes.text(0.8, 2.65, "Laid Out", color=LIGHT["accent"].strong, **bold)
+    for y, word, role in (
+        (3.7, "Transformers", "ink"),
+        (2.65, "Laid Out", "accent"),
+    ):
+        colour = LIGHT[role].strong
+        axes.text(0.8, y, word, color=colour, size=62, weight="bold")
     says = "intuition, paper and code, side by side"
     axes.text(0.85, 1.75, says, color=LIGHT["muted"].strong, size=23)
     weights = (query @ key.T / 2).softmax(dim=-1)

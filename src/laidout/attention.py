@@ -48,7 +48,7 @@ def scaled_dot_product_attention(
         weights = weights.masked_fill(~mask, 0.0)
     # 6. Average the values with the weights (after dropout, if there is
     #    any): (..., T, S) @ (..., S, d_v) -> (..., T, d_v).
-    used = weights if dropout is None else dropout(weights)
+    used: Tensor = weights if dropout is None else dropout(weights)
     return used @ value, weights
 
 
@@ -109,8 +109,10 @@ class MultiHeadAttention(nn.Module):
         self.attention_weights = weights.detach()
         # 4. Put the heads side by side, (B, H, T, d_k) -> (B, T, D), and mix
         #    them with the output projection.
-        return self.w_o(context.transpose(1, 2).flatten(2))
+        output: Tensor = self.w_o(context.transpose(1, 2).flatten(2))
+        return output
 
     def _split_heads(self, x: Tensor) -> Tensor:
         """Cut the features into heads: (B, L, D) -> (B, H, L, d_k)."""
-        return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
+        batch, length, _ = x.shape
+        return x.view(batch, length, self.num_heads, -1).transpose(1, 2)

@@ -43,7 +43,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         part.setup(app)
     return {
         "version": "1",
-        "env_version": 1,
+        "env_version": 2,
         "parallel_read_safe": True,
         "parallel_write_safe": True,
     }

@@ -15,6 +15,9 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.builders.html import StandaloneHTMLBuilder
+from sphinx.environment import BuildEnvironment
+
+from laidout_book.dependencies import digest
 
 STYLES_FIRST = (
     "basic.css",
@@ -86,7 +89,8 @@ def script(static: Path, names: list[str]) -> str:
 def _read(static: Path, name: str) -> str:
     """Read a file of `_static`; MyST-NB copies its own there too late."""
     if re.fullmatch(r"mystnb\.\w+\.css", name):
-        return files("myst_nb.static").joinpath("mystnb.css").read_text("utf-8")
+        theirs = files("myst_nb.static").joinpath("mystnb.css")
+        return theirs.read_text(encoding="utf-8")
     return (static / name).read_text(encoding="utf-8")
 
 
@@ -135,6 +139,25 @@ def _link_bundle(
     context["bundle"] = bundle
 
 
+def _rewrite_all(app: Sphinx, env: BuildEnvironment) -> list[str]:
+    """Have all pages written anew when a style sheet or script changes.
+
+    Each page links the two files with the mark of what stands in them.
+    """
+    folders = [Path(app.srcdir, name) for name in app.config.html_static_path]
+    files = [
+        path
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.suffix in (".css", ".js")
+    ]
+    palette = importlib.import_module("figures.palette")
+    mark = digest(files, palette.css())
+    before = getattr(env, "laidout_assets", mark)
+    env.laidout_assets = mark  # type: ignore[attr-defined]
+    return [] if before == mark else sorted(env.found_docs)
+
+
 def _clear(app: Sphinx, exception: Exception | None) -> None:
     """Delete what the theme ships and no page uses."""
     if exception or not isinstance(app.builder, StandaloneHTMLBuilder):
@@ -157,5 +180,6 @@ def _delete(path: Path) -> None:
 def setup(app: Sphinx) -> None:
     """Make the bundle for the first page, link it from all."""
     if app.config.html_theme == "sphinx_book_theme":
+        app.connect("env-updated", _rewrite_all)
         app.connect("html-page-context", _link_bundle, priority=900)
         app.connect("build-finished", _clear, priority=900)

@@ -22,6 +22,7 @@ from laidout_book.errors import BookError, nearest
 from laidout_book.exercise import exercises_drawn
 
 EXEMPT = {"__init__.py", "__main__.py", "cli.py"}
+TABLES = ["objects", "exercises"]
 
 
 @dataclass(frozen=True)
@@ -40,25 +41,35 @@ def read_later(path: Path) -> Later:
     """
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+    except FileNotFoundError:
+        raise BookError(f"{path}: there is no such file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BookError(f"{path}: not a TOML file: {error}") from None
-    for key in data:
-        if key not in ("objects", "exercises"):
-            known = ["objects", "exercises"]
+    for key, table in data.items():
+        if key not in TABLES:
             raise BookError(
-                f"{path}: unknown table {key!r}{nearest(key, known)}"
+                f"{path}: unknown table {key!r}{nearest(key, TABLES)}"
             )
+        if not isinstance(table, dict):
+            raise BookError(f"{path}: {key} must be a table, got {table!r}")
+        for name, chapter in table.items():
+            if not isinstance(chapter, str) or not chapter:
+                raise BookError(
+                    f"{path}: {name}: expected its future chapter, "
+                    f"got {chapter!r}"
+                )
     return Later(data.get("objects", {}), data.get("exercises", {}))
 
 
-def public_objects(package: Path) -> dict[str, Path]:
-    """Return the public functions and classes of a package, by name."""
+def public_objects(package: Path) -> dict[str, str]:
+    """Return where the public functions and classes of a package stand."""
     found = {}
     for path in _modules(package):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        for name, _ in definitions(tree):
+        for name, node in definitions(tree):
             if "." not in name and not name.startswith("_"):
-                found[f"laidout.{path.stem}.{name}"] = path
+                place = f"{path}:{first_line(node)}"
+                found[f"laidout.{path.stem}.{name}"] = place
     return found
 
 
@@ -78,9 +89,15 @@ def check_objects(
     for name in public:
         times = places.get(name, [])
         if len(times) > 1:
-            yield f"{times[-1]}: {name} is drawn {len(times)} times, first at {times[0]}"
+            yield (
+                f"{times[-1]}: {name} is drawn {len(times)} times, "
+                f"first at {times[0]}"
+            )
         if times and name in later.objects:
-            yield f"{listed}: {name} is drawn at {times[0]}: take it off the list"
+            yield (
+                f"{listed}: {name} is drawn at {times[0]}: "
+                "take it off the list"
+            )
         if not times and name not in later.objects:
             yield (
                 f"{public[name]}: {name} is not drawn; draw it, or list it in "
@@ -131,6 +148,7 @@ def _needs_no_drawing(node: ast.stmt) -> bool:
         return True
     if isinstance(node, ast.Expr):
         return isinstance(node.value, ast.Constant)
+    names: list[ast.expr]
     if isinstance(node, ast.AnnAssign):
         names = [node.target]
     elif isinstance(node, ast.Assign):
@@ -157,7 +175,10 @@ def check_exercises(
     for name, exercise in catalogue.items():
         times = places.get(name, [])
         if len(times) > 1:
-            yield f"{times[-1][1]}: exercise {name} stands twice, first at {times[0][1]}"
+            yield (
+                f"{times[-1][1]}: exercise {name} stands twice, "
+                f"first at {times[0][1]}"
+            )
         for page, place in times:
             if page.rpartition("/")[2] != exercise.chapter:
                 yield f"{place}: exercise {name} belongs to {exercise.chapter}"
@@ -167,14 +188,17 @@ def check_exercises(
             yield f"{listed}: exercise {name} is neither drawn nor listed"
     for name in later.exercises:
         if name not in catalogue:
-            yield f"{listed}: there is no exercise {name}{nearest(name, list(catalogue))}"
+            yield (
+                f"{listed}: there is no exercise {name}"
+                + nearest(name, list(catalogue))
+            )
 
 
 def _audit(app: Sphinx, env: BuildEnvironment) -> None:
     """Compare the package with the book, once every page has been read."""
-    path = Path(app.srcdir, app.config.laidout_audit)
     if not app.config.laidout_audit:
         return
+    path = Path(app.srcdir, app.config.laidout_audit)
     later = read_later(path)
     package = package_folder(env)
     records = [r for page in drawn(env).values() for r in page]

@@ -26,7 +26,7 @@ class ModuleFinder:
             if path not in found:
                 found.add(path)
                 tree = ast.parse(path.read_text(encoding="utf-8"))
-                waiting |= self._imported(tree, package=path.parent.name)
+                waiting |= self._imported(tree, self._package(path))
         return found
 
     def _imported(self, tree: ast.AST, package: str) -> set[Path]:
@@ -37,7 +37,8 @@ class ModuleFinder:
             elif isinstance(node, ast.ImportFrom):
                 base = node.module or ""
                 if node.level:
-                    base = f"{package}.{base}".strip(".")
+                    above = package.split(".")[: 1 - node.level or None]
+                    base = ".".join([*above, base]).strip(".")
                 names |= {base, *(f"{base}.{a.name}" for a in node.names)}
         ours = {name for name in names if name.split(".")[0] in OURS}
         parents = {
@@ -47,6 +48,11 @@ class ModuleFinder:
         }
         files = (self.file(name) for name in parents)
         return {path for path in files if path is not None}
+
+    def _package(self, path: Path) -> str:
+        """Return the dotted name of the package that holds a file."""
+        root = next(r for r in self.roots if path.is_relative_to(r))
+        return ".".join(path.relative_to(root).parent.parts)
 
     def file(self, module: str) -> Path | None:
         """Return the file of a module of ours, if there is one."""

@@ -25,7 +25,7 @@ from sphinx.writers.html5 import HTML5Translator
 
 from laidout.workshop.source import find_in_file
 from laidout_book.dependencies import ModuleFinder, digest
-from laidout_book.errors import BookError, nearest, stop
+from laidout_book.errors import BookError, nearest, place_of, stop
 from laidout_book.nodes import drawing
 
 CHAPTER = "chapter:"
@@ -98,7 +98,14 @@ class FigureDirective(SphinxDirective):
 
     def figure(self, request: Request, **extra: Any) -> list[nodes.Node]:
         """Build the figure around what was drawn."""
-        parts = Drawer(self.env).draw(request)
+        try:
+            parts = Drawer(self.env).draw(request)
+        except Exception as error:
+            raise stop(
+                self,
+                f"{request.module}.{request.function} raises "
+                f"{type(error).__name__}: {error}",
+            ) from error
         picture = drawing("", alt=request.alt, **parts, **extra)
         figure = nodes.figure("", picture)
         self.set_source_info(figure)
@@ -133,10 +140,15 @@ class DrawingDirective(FigureDirective):
     def run(self) -> list[nodes.Node]:
         """Draw the figure, inside its interactive element if it has one."""
         module, _, function = self.arguments[0].rpartition(".")
-        path = Drawer(self.env).finder.file(f"figures.{module}")
+        if not module:
+            raise stop(
+                self, f"{self.arguments[0]}: expected `module.function`"
+            )
+        finder = Drawer(self.env).finder
+        path = finder.file(f"figures.{module}")
         if path is None:
-            book = Path(self.env.srcdir, "figures")
-            known = [p.stem for p in book.glob("*.py")]
+            folders = [root / "figures" for root in finder.roots]
+            known = [p.stem for one in folders for p in one.glob("*.py")]
             raise stop(
                 self,
                 f"{self.arguments[0]}: there is no figures/{module}.py"
@@ -166,7 +178,7 @@ class MapDirective(FigureDirective):
 
     def run(self) -> list[nodes.Node]:
         """Draw the map; its parts link to the chapters that there are."""
-        parts = importlib.import_module("figures.transformer_map").PARTS
+        parts = importlib.import_module("figures.parts").PARTS
         for name in self.arguments:
             if name not in parts:
                 raise stop(
@@ -176,6 +188,7 @@ class MapDirective(FigureDirective):
                 )
         pages = chapters(self.env)
         known = {part.chapter for part in parts.values()} & set(pages)
+        known -= {label for label in known if pages[label] == self.env.docname}
         links = {label: CHAPTER + label for label in sorted(known)}
         _maps(self.env).add(self.env.docname)
         arguments = {"lit": list(self.arguments), "links": links}
@@ -230,7 +243,10 @@ def _visit_as_text(self: Any, node: drawing) -> None:
 
 
 class InlinePlots(SphinxPostTransform):
-    """Put the plots of executed cells into the page, in its colours."""
+    """Put the plots of executed cells into the page, in its colours.
+
+    Every other picture must have its alternative text too.
+    """
 
     default_priority = 190
     formats = ("html",)
@@ -238,22 +254,22 @@ class InlinePlots(SphinxPostTransform):
     def run(self, **_: Any) -> None:
         """Replace every SVG that a cell made."""
         for image in list(self.document.findall(nodes.image)):
+            check_alt(image)
             path = Path(image["uri"])
             if not path.is_absolute():
                 path = Path(self.env.srcdir, image["uri"])
             if path.suffix == ".svg" and path.is_file():
-                check_alt(image, self.env.doc2path(self.env.docname))
                 svg = themed(path.read_text("utf-8"), image["alt"])
                 picture = drawing("", alt=image["alt"], web=svg, print="")
                 image.replace_self(picture)
 
 
-def check_alt(image: nodes.image, page: str) -> None:
-    """Raise unless a picture that a cell made says what is to be seen."""
+def check_alt(image: nodes.image) -> None:
+    """Raise unless a picture says what is to be seen."""
     if not image.get("alt", "").strip():
         raise BookError(
-            f"{page}:{image.line or '?'}: a cell's picture has no alternative "
-            "text, expected `mystnb: image: alt:` in the cell's options"
+            f"{place_of(image)}: a picture has no alternative text, expected "
+            "`:alt:`, or `mystnb: image: alt:` in the options of its cell"
         )
 
 

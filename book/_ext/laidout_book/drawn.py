@@ -13,7 +13,6 @@ from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.directives.code import LiteralInclude
-from sphinx.domains.python import PythonDomain
 from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
@@ -22,7 +21,7 @@ from laidout.workshop.source import (
     definitions,
     find_in_file,
 )
-from laidout_book.errors import stop
+from laidout_book.errors import nearest, stop
 from laidout_book.nodes import source_link
 
 PACKAGE = "laidout"
@@ -62,19 +61,27 @@ class DrawnInclude(LiteralInclude):
                     f"`:{option}:` counts lines, which move; expected "
                     "`:pyobject:`",
                 )
-        path = Path(self.env.relfn2path(self.arguments[0])[1])
+        path = Path(self.env.relfn2path(self.arguments[0])[1]).resolve()
         if not path.is_file():
+            beside = [p.name for p in path.parent.glob("*.*")]
             raise stop(
                 cast(SphinxDirective, self),
-                f"{self.arguments[0]}: there is no such file",
+                f"{self.arguments[0]}: there is no such file"
+                + nearest(path.name, beside),
             )
-        if package_folder(self.env) not in path.resolve().parents:
+        if package_folder(self.env) not in path.parents:
             return super().run()
         if "pyobject" not in self.options:
             raise stop(
                 cast(SphinxDirective, self),
                 f"{self.arguments[0]}: expected `:pyobject:` with its name",
             )
+        for option in self.options:
+            if option not in ("pyobject", "language"):
+                raise stop(
+                    cast(SphinxDirective, self),
+                    f"`:{option}:` does nothing beside `:pyobject:`",
+                )
         return draw(
             cast(SphinxDirective, self), path, self.options["pyobject"]
         )
@@ -89,7 +96,7 @@ def draw(
         BookError: if the file does not define the object.
     """
     try:
-        source = find_in_file(path.resolve(), name)
+        source = find_in_file(path, name)
     except ValueError as error:
         raise stop(directive, str(error)) from None
     env = directive.env
@@ -140,7 +147,7 @@ def _note(
     path, line = directive.get_source_info()
     record = Drawn(dotted, env.docname, f"{path}:{line}")
     drawn(env).setdefault(env.docname, []).append(record)
-    python = cast(PythonDomain, env.domains.python_domain)
+    python = env.domains.python_domain
     kind = "function" if not hasattr(source.node, "bases") else "class"
     python.note_object(dotted, kind, node_id, location=box)
     if kind == "class":

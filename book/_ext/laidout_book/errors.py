@@ -1,11 +1,12 @@
 """One kind of error for everything that must stop the build."""
 
+from docutils import nodes
 from sphinx.errors import SphinxError
 from sphinx.util.docutils import SphinxDirective
 
 from laidout.workshop.source import nearest
 
-__all__ = ["BookError", "nearest", "stop"]
+__all__ = ["BookError", "nearest", "place_of", "stop"]
 
 
 class BookError(SphinxError):
@@ -18,3 +19,14 @@ def stop(directive: SphinxDirective, message: str) -> BookError:
     """Return the error for a directive, with its file and line in front."""
     path, line = directive.get_source_info()
     return BookError(f"{path}:{line}: {{{directive.name}}} {message}")
+
+
+def place_of(node: nodes.Node) -> str:
+    """Say in which file and line a node stands, or what holds it."""
+    at: nodes.Node | None = node
+    while at is not None and not (at.source and at.line):
+        at = at.parent
+    if at is None:
+        document = node.document
+        return str(document["source"]) if document else "?"
+    return f"{at.source}:{at.line}"

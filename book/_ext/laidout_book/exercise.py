@@ -83,11 +83,11 @@ class ExerciseDirective(SphinxDirective):
 
     def _markdown(self, text: str) -> list[nodes.Node]:
         """Parse Markdown of the catalogue as if it stood on this page."""
-        place, line = self.get_source_info()
+        place, _ = self.get_source_info()
         lines = StringList(text.strip().splitlines(), source=place)
         holder = nodes.Element()
         self.state.nested_parse(lines, self.content_offset, holder)
-        return holder.children
+        return list(holder.children)
 
     def _links(self, exercise: Exercise) -> list[nodes.Node]:
         """List the pages of PyTorch's documentation that help."""

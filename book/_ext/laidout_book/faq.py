@@ -1,5 +1,6 @@
 """`{faq} question`: a reader's question, and the page of all of them."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from docutils import nodes
@@ -12,15 +13,24 @@ from laidout_book.errors import stop
 from laidout_book.nodes import make_toggle
 
 
-class all_questions(nodes.General, nodes.Element):
+class all_questions(nodes.General, nodes.Element):  # noqa: N801
     """Where the list of all questions goes."""
 
 
-def questions(env: BuildEnvironment) -> dict[str, list[tuple[str, str]]]:
-    """Return (id, question) of every FAQ, by page."""
+@dataclass(frozen=True)
+class Question:
+    """A reader's question: where its answer is, its words, as nodes too."""
+
+    node_id: str
+    text: str
+    title: list[nodes.Node]
+
+
+def questions(env: BuildEnvironment) -> dict[str, list[Question]]:
+    """Return every question, by page."""
     if not hasattr(env, "laidout_questions"):
         env.laidout_questions = {}  # type: ignore[attr-defined]
-    found: dict[str, list[tuple[str, str]]] = env.laidout_questions  # type: ignore[attr-defined]
+    found: dict[str, list[Question]] = env.laidout_questions  # type: ignore[attr-defined]
     return found
 
 
@@ -40,10 +50,10 @@ class Faq(SphinxDirective):
             raise stop(self, f"expected an answer to {question!r}")
         node_id = nodes.make_id(f"faq-{question}")
         page = questions(self.env).setdefault(self.env.docname, [])
-        if any(known == node_id for known, _ in page):
+        if any(known.node_id == node_id for known in page):
             raise stop(self, f"{question!r} is asked twice on this page")
-        page.append((node_id, question))
         title, messages = self.parse_inline(question)
+        page.append(Question(node_id, question, _copies(title)))
         answer = self.parse_content_to_nodes()
         node = make_toggle(title, answer, ["faq"], [node_id])
         self.set_source_info(node)
@@ -54,7 +64,11 @@ class AllQuestions(SphinxDirective):
     """The list of all questions of the book, by chapter."""
 
     def run(self) -> list[nodes.Node]:
-        """Leave a mark that is filled when every page has been read."""
+        """Leave a mark that is filled when every page has been read.
+
+        The page is read in every build, for any page may have changed; so
+        the audit, which follows a reading, runs in every build too.
+        """
         self.env.note_reread()
         return [all_questions()]
 
@@ -83,23 +97,33 @@ def _reading_order(env: BuildEnvironment) -> list[str]:
 
 
 def _chapter(
-    app: Sphinx, here: str, page: str, asked: list[tuple[str, str]]
+    app: Sphinx, here: str, page: str, asked: list[Question]
 ) -> list[nodes.Node]:
     """List one chapter's questions under its title."""
     uri = app.builder.get_relative_uri(here, page)
-    title = app.env.titles[page].astext()
+    title = [nodes.Text(app.env.titles[page].astext())]
     head = nodes.rubric("", "", _link(uri, title), **{"heading-level": 2})
     rows = nodes.bullet_list(classes=["questions"])
-    for node_id, question in asked:
-        line = addnodes.compact_paragraph(
-            "", "", _link(f"{uri}#{node_id}", question)
-        )
-        rows += nodes.list_item("", line)
+    for question in asked:
+        link = _link(f"{uri}#{question.node_id}", _copies(question.title))
+        row = addnodes.compact_paragraph("", "", link)
+        rows += nodes.list_item("", row)
     return [head, rows]
 
 
-def _link(uri: str, text: str) -> nodes.reference:
-    return nodes.reference("", text, internal=True, refuri=uri)
+def _link(uri: str, text: list[nodes.Node]) -> nodes.reference:
+    return nodes.reference("", "", *text, internal=True, refuri=uri)
+
+
+def _copies(title: list[nodes.Node]) -> list[nodes.Node]:
+    """Copy a question's nodes, links left out: it becomes a link itself."""
+    found: list[nodes.Node] = []
+    for node in title:
+        if isinstance(node, nodes.reference | addnodes.pending_xref):
+            found += _copies(node.children)
+        else:
+            found.append(node.deepcopy())
+    return found
 
 
 def _purge(app: Sphinx, env: BuildEnvironment, docname: str) -> None:
@@ -114,29 +138,11 @@ def _merge(
     )
 
 
-def _pages_to_update(app: Sphinx, env: BuildEnvironment) -> list[str]:
-    """Have the page of all questions written anew when one has changed."""
-    current = {page: list(asked) for page, asked in questions(env).items()}
-    before = getattr(env, "laidout_questions_written", None)
-    env.laidout_questions_written = current  # type: ignore[attr-defined]
-    marked = getattr(env, "laidout_question_pages", set())
-    return sorted(marked) if before != current else []
-
-
-def _note_mark(app: Sphinx, doctree: nodes.document) -> None:
-    """Remember which pages list all questions."""
-    if any(True for _ in doctree.findall(all_questions)):
-        marked = getattr(app.env, "laidout_question_pages", set())
-        app.env.laidout_question_pages = {*marked, app.env.docname}  # type: ignore[attr-defined]
-
-
 def setup(app: Sphinx) -> None:
     """Register both directives and what collects the questions."""
     app.add_node(all_questions)
     app.add_directive("faq", Faq)
     app.add_directive("all-questions", AllQuestions)
-    app.connect("doctree-read", _note_mark)
     app.connect("doctree-resolved", _fill)
     app.connect("env-purge-doc", _purge)
     app.connect("env-merge-info", _merge)
-    app.connect("env-updated", _pages_to_update)

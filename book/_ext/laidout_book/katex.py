@@ -4,7 +4,8 @@ The reader's browser gets HTML and MathML; no script runs on the page.
 """
 
 import json
-from functools import lru_cache
+import re
+from functools import cache, lru_cache
 from pathlib import Path
 
 from docutils import nodes
@@ -13,7 +14,11 @@ from sphinx.application import Sphinx
 from sphinx.util.math import get_node_equation_number
 from sphinx.writers.html5 import HTML5Translator
 
-from laidout_book.errors import BookError
+from laidout_book.errors import BookError, place_of
+
+WORDS = re.compile(r"KaTeX.*")
+NUMBERED = re.compile(r"\\(begin|end)\{(equation|align|alignat|gather)\}")
+"""Environments that KaTeX would number itself; Sphinx does it already."""
 
 KATEX = Path(__file__).parents[2] / "_static/vendor/katex/katex.min.js"
 
@@ -26,28 +31,30 @@ def _engine() -> MiniRacer:
     return engine
 
 
-@lru_cache(maxsize=None)
+@cache
 def render(tex: str, display: bool) -> str:
     """Return the HTML of a formula.
 
     Raises:
         ValueError: with KaTeX's own words, if it cannot read the formula.
     """
+    tex = NUMBERED.sub(r"\\\1{\2*}", tex)
     options = {"displayMode": display, "throwOnError": True, "strict": "error"}
     call = f"katex.renderToString({json.dumps(tex)}, {json.dumps(options)})"
     try:
         return str(_engine().eval(call))
     except JSEvalException as error:
-        lines = [line for line in str(error).splitlines() if "rror" in line]
-        raise ValueError(lines[0].strip() if lines else str(error)) from None
+        said = WORDS.search(str(error))
+        raise ValueError(said[0] if said else str(error)) from None
 
 
 def _render(node: nodes.Element, display: bool) -> str:
     try:
         return render(node.astext(), display)
     except ValueError as error:
-        place = f"{node.source}:{node.line}" if node.line else node.source
-        raise BookError(f"{place}: {node.astext()!r}: {error}") from None
+        raise BookError(
+            f"{place_of(node)}: {node.astext()!r}: {error}"
+        ) from None
 
 
 def visit_inline(self: HTML5Translator, node: nodes.math) -> None:

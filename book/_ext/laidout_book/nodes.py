@@ -5,6 +5,10 @@ and from the keyboard. The id of a toggle stands on its content: a browser
 that is sent to it opens the toggle by itself.
 """
 
+# ruff: noqa: N801  (docutils writes the names of nodes small)
+
+from typing import Any
+
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.writers.html5 import HTML5Translator
@@ -99,7 +103,8 @@ def _pass(self: nodes.NodeVisitor, node: nodes.Node) -> None:
 
 def setup(app: Sphinx) -> None:
     """Register the nodes; other formats print their children in order."""
-    plain = dict.fromkeys(("latex", "text", "man", "texinfo"), (_pass, _pass))
+    formats = ("latex", "text", "man", "texinfo")
+    plain: dict[str, Any] = dict.fromkeys(formats, (_pass, _pass))
     app.add_node(block, html=(_visit_block, _depart_block), **plain)
     app.add_node(toggle, html=(_visit_toggle, _depart_toggle), **plain)
     app.add_node(summary, html=(_visit_summary, _depart_summary), **plain)

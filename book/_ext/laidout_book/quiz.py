@@ -41,7 +41,9 @@ class Quiz(SphinxDirective):
         content = self.parse_content_to_nodes()
         if len(content) != 1 or not isinstance(content[0], nodes.bullet_list):
             raise stop(self, f"expected one list of choices: {FORM}")
-        return [item for item in content[0] if isinstance(item, nodes.list_item)]
+        return [
+            item for item in content[0] if isinstance(item, nodes.list_item)
+        ]
 
     def _choice(self, item: nodes.Element, box: block) -> bool:
         """Add one choice with its reply to the box; say if it is right."""

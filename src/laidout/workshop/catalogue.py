@@ -6,7 +6,7 @@ written down, in `exercises/<module>.toml`.
 """
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -120,16 +120,15 @@ def _exercise(path: Path, name: str, entry: Any) -> Exercise:
     """Check one entry and make an exercise of it."""
     where = f"{path.name}: {name}"
     _check_keys(where, entry)
+    values: dict[str, Any] = {key: entry[key].strip() for key in _TEXTS}
+    values |= {key: tuple(entry.get(key, ())) for key in _LISTS}
+    links = tuple(Link(**link) for link in entry["links"])
     try:
         exercise = Exercise(
-            name=name,
-            **{key: entry[key].strip() for key in _TEXTS},
-            minutes=entry["minutes"],
-            **{key: tuple(entry.get(key, ())) for key in _LISTS},
-            links=tuple(Link(**link) for link in entry["links"]),
+            name=name, minutes=entry["minutes"], links=links, **values
         )
         exercise.skeleton  # noqa: B018  (raises if it cannot be derived)
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise CatalogueError(f"{where}: {error}") from None
     return exercise
 
@@ -141,16 +140,47 @@ def _check_keys(where: str, entry: Any) -> None:
     known = [*_REQUIRED, "blank", "builds_on"]
     for key in entry:
         if key not in known:
-            raise CatalogueError(f"{where}: unknown key{nearest(key, known)}")
+            raise CatalogueError(
+                f"{where}: unknown key {key!r}{nearest(key, known)}"
+            )
     for key in _REQUIRED:
         if key not in entry:
             raise CatalogueError(f"{where}: {key} is missing")
     for key in _TEXTS:
         if not isinstance(entry[key], str) or not entry[key].strip():
             raise CatalogueError(f"{where}: {key} must be text")
-    if not isinstance(entry["minutes"], int):
+    if type(entry["minutes"]) is not int or entry["minutes"] < 1:
         raise CatalogueError(f"{where}: minutes must be a whole number")
+    for key in _LISTS:
+        if not _is_list_of_texts(entry.get(key, [])):
+            raise CatalogueError(f"{where}: {key} must be a list of texts")
+    _check_links(where, entry["links"])
     if len(entry["hints"]) < MIN_HINTS:
         raise CatalogueError(
             f"{where}: needs {MIN_HINTS} hints, has {len(entry['hints'])}"
         )
+
+
+def _is_list_of_texts(value: Any) -> bool:
+    """Say whether a value is a list of texts, none of them empty."""
+    return isinstance(value, list) and all(
+        isinstance(text, str) and text.strip() for text in value
+    )
+
+
+def _check_links(where: str, links: Any) -> None:
+    """Raise unless every link has its object and its reason, no more."""
+    known = [part.name for part in fields(Link)]
+    if not isinstance(links, list):
+        raise CatalogueError(f"{where}: links must be a list of tables")
+    for link in links:
+        if not isinstance(link, dict):
+            raise CatalogueError(f"{where}: links must be a list of tables")
+        for key in link:
+            if key not in known:
+                raise CatalogueError(
+                    f"{where}: links: unknown key {key!r}{nearest(key, known)}"
+                )
+        for key in known:
+            if not isinstance(link.get(key), str) or not link[key].strip():
+                raise CatalogueError(f"{where}: links: {key} must be text")

@@ -50,16 +50,18 @@ def _to_blank(
                 "function"
             )
         return [source.node]
-    methods = dict(definitions(source.node))
+    methods = {
+        name: node
+        for name, node in definitions(source.node)
+        if isinstance(node, ast.FunctionDef)
+    }
     wrong = [name for name in blank if name not in methods]
     if wrong or not blank:
         raise ValueError(
             f"blank ({list(blank)}) must name methods of {source.name}, "
             f"which has {sorted(methods)}"
         )
-    chosen = [methods[name] for name in blank]
-    functions = [m for m in chosen if isinstance(m, ast.FunctionDef)]
-    return sorted(functions, key=first_line)
+    return sorted((methods[name] for name in blank), key=first_line)
 
 
 def _body_start(function: ast.FunctionDef, source: SourceObject) -> int:
