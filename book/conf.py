@@ -49,6 +49,7 @@ myst_enable_extensions = [
 myst_heading_anchors = 3
 bibtex_bibfiles = ["references.bib"]
 bibtex_reference_style = "author_year"
+bibtex_default_style = "laidout"
 intersphinx_mapping = {
     "torch": (
         "https://docs.pytorch.org/docs/stable/",
@@ -82,6 +83,7 @@ html_static_path = ["_static"]
 html_favicon = "_static/favicon.svg"
 html_math_renderer = "laidout"
 html_copy_source = False
+html_use_index = False
 html_show_sourcelink = False
 html_context = {"default_mode": "auto"}
 html_sidebars = {

@@ -17,6 +17,20 @@
   window.addEventListener("hashchange", reveal);
   window.addEventListener("load", reveal);
 
+  /* Found pages are quoted under a result: leave drawings out, and formulas
+     that are there for screen readers. Files cannot be read by a script. */
+  var UNREADABLE = /<(svg|math)[\s\S]*?<\/\1>/g;
+  document.addEventListener("DOMContentLoaded", function () {
+    if (typeof Search === "undefined") return;
+    var text = Search.htmlToText;
+    Search.htmlToText = function (page, anchor) {
+      return text.call(Search, page.replace(UNREADABLE, " "), anchor);
+    };
+    if (location.protocol === "file:") {
+      DOCUMENTATION_OPTIONS.SHOW_SEARCH_SUMMARY = false;
+    }
+  });
+
   /* Paper cannot be clicked: open what is closed while printing. */
   var opened = [];
   window.addEventListener("beforeprint", function () {

@@ -18,10 +18,18 @@
     }, 0);
   }
 
+  /* In a text, d_k is written with its index lowered. */
   function element(name, className, text) {
     var made = document.createElement(name);
     if (className) made.className = className;
-    if (text) made.textContent = text;
+    (text || "").split("d_k").forEach(function (part, index) {
+      if (index) {
+        var lowered = document.createElement("sub");
+        lowered.textContent = "k";
+        made.append("d", lowered);
+      }
+      made.append(part);
+    });
     return made;
   }
 

@@ -209,7 +209,7 @@ def _sublayer(kind: str, box: Box) -> list[_Piece]:
     heads = [
         _Piece(
             CARD,
-            Box(box.x + 6 + shift, box.y + 33 - shift, WIDE - 18, 24),
+            Box(box.x + 6 + shift, box.y + 32 - shift, WIDE - 18, 26),
             marked=False,
         )
         for shift in (6, 3, 0)

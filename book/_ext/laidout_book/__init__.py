@@ -7,6 +7,7 @@ from sphinx.application import Sphinx
 from laidout_book import (
     assets,
     audit,
+    bibliography,
     card,
     drawing,
     drawn,
@@ -33,6 +34,7 @@ PARTS = (
     sources,
     audit,
     assets,
+    bibliography,
     card,
 )
 

@@ -74,8 +74,9 @@ def style_sheet(static: Path, names: list[str]) -> str:
     palette = importlib.import_module("figures.palette")
     parts = [palette.css()]
     for name in names:
-        css = _read(static, name)
-        css = SOURCE_MAP.sub("", IMPORT.sub("", without_icons(css)))
+        css = SOURCE_MAP.sub("", IMPORT.sub("", _read(static, name)))
+        if name in STYLES_FIRST:
+            css = without_icons(css)
         parts.append(rebased(css, str(Path(name).parent)))
     return "\n".join(parts)
 

@@ -11,6 +11,9 @@ from pathlib import Path
 OURS = ("laidout", "figures")
 
 
+_KNOWN: dict[tuple[tuple[Path, ...], Path, int], set[Path]] = {}
+
+
 class ModuleFinder:
     """Finds our modules and all that they import, without running them."""
 
@@ -25,9 +28,16 @@ class ModuleFinder:
             path = waiting.pop()
             if path not in found:
                 found.add(path)
-                tree = ast.parse(path.read_text(encoding="utf-8"))
-                waiting |= self._imported(tree, self._package(path))
+                waiting |= self._imported_by(path)
         return found
+
+    def _imported_by(self, path: Path) -> set[Path]:
+        """Return what a file imports; each state of it is parsed once."""
+        state = (self.roots, path, path.stat().st_mtime_ns)
+        if state not in _KNOWN:
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            _KNOWN[state] = self._imported(tree, self._package(path))
+        return _KNOWN[state]
 
     def _imported(self, tree: ast.AST, package: str) -> set[Path]:
         names: set[str] = set()
