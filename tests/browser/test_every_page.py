@@ -194,6 +194,7 @@ def test_on_paper_all_is_open_and_nothing_is_cut_off(
             visit.page.emulate_media(media="print")
             bench.settle(visit.page)
             assert visit.page.evaluate(STICKING_OUT) == []
+            assert visit.page.locator("h1:visible").count() == 1
             for part in (".bd-sidebar-primary", ".bd-header-article"):
                 assert not visit.page.locator(part).first.is_visible()
             hidden = visit.page.evaluate(
