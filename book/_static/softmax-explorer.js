@@ -34,12 +34,12 @@
   }
 
   function slider(label, options, show) {
-    var row = element("label", "", label);
+    var row = element("label");
     var shown = element("output");
     var input = element("input");
     input.type = "range";
     Object.keys(options).forEach(function (key) { input[key] = options[key]; });
-    row.append(shown, input);
+    row.append(element("span", "", label), shown, input);
     function tell() {
       shown.textContent = show(input.valueAsNumber);
       input.setAttribute("aria-valuetext", shown.textContent);
