@@ -62,7 +62,6 @@ intersphinx_disabled_reftypes = ["std:*"]
 nb_execution_mode = "cache"
 nb_execution_cache_path = str(BOOK.parent / "build" / "executed")
 nb_execution_raise_on_error = True
-nb_execution_show_tb = True
 nb_execution_timeout = 300
 nb_merge_streams = True
 nb_output_stderr = "remove-warn"

@@ -11,6 +11,7 @@ from laidout_book import (
     card,
     drawing,
     drawn,
+    errors,
     execution,
     exercise,
     faq,
@@ -22,6 +23,7 @@ from laidout_book import (
 )
 
 PARTS = (
+    errors,
     nodes,
     paper,
     drawn,

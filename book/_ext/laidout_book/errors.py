@@ -1,6 +1,9 @@
 """One kind of error for everything that must stop the build."""
 
+from typing import Any
+
 from docutils import nodes
+from sphinx.application import Sphinx
 from sphinx.errors import SphinxError
 from sphinx.util.docutils import SphinxDirective
 
@@ -30,3 +33,21 @@ def place_of(node: nodes.Node) -> str:
         document = node.document
         return str(document["source"]) if document else "?"
     return f"{at.source}:{at.line}"
+
+
+def setup(app: Sphinx) -> None:
+    """Let the command end with what is wrong, and nothing after it.
+
+    Sphinx would bury the message in a page about itself.
+    """
+    if type(app) is not Sphinx:
+        return
+    build = app.build
+
+    def build_or_say(*arguments: Any, **options: Any) -> None:
+        try:
+            build(*arguments, **options)
+        except BookError as error:
+            raise SystemExit(f"{error.category}: {error}") from None
+
+    app.build = build_or_say  # type: ignore[method-assign]
