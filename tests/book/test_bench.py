@@ -2,8 +2,10 @@
 
 import gzip
 import json
+import socket
 import urllib.request
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -103,3 +105,19 @@ def test_runs_must_be_one_or_more(
     with pytest.raises(SystemExit):
         bench.main(["--runs", "0"])
     assert "expected 1 or more" in capsys.readouterr().err
+
+
+def test_a_browser_that_leaves_early_is_no_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "large").write_bytes(b"x" * 20_000_000)
+    with bench.serve(tmp_path) as base:
+        place = urlsplit(base)
+        for _ in range(3):
+            caller = socket.create_connection((place.hostname, place.port))
+            caller.sendall(b"GET /large HTTP/1.0\r\n\r\n")
+            caller.recv(10)
+            caller.close()
+        with urllib.request.urlopen(base + "large") as answer:
+            assert len(answer.read()) == 20_000_000
+    assert capsys.readouterr().err == ""
