@@ -86,9 +86,26 @@ def live(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure builds and pages on an idle machine, into book/results/."""
+    """Measure on an idle machine; `-- book`, `-- model`, `-- phrases`."""
+    scripts = {
+        "book": "book/bench.py",
+        "model": "book/bench_model.py",
+        "phrases": "book/bench_phrases.py",
+    }
+    unknown = [word for word in session.posargs if word not in scripts]
+    if unknown:
+        session.error(f"bench takes {sorted(scripts)}, not {unknown[0]!r}")
+    install(session, "bench")
+    for name in session.posargs or scripts:
+        session.run("python", scripts[name])
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """Break the code in many small ways; count what the tests notice."""
+    session.install("-c", str(CONSTRAINTS), "mutmut")
     install(session, "test")
-    session.run("python", "book/bench.py", *session.posargs)
+    session.run("python", "book/bench_mutants.py", *session.posargs)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,9 @@ or else the one on the search path. The tests of the pages use what is here.
 import argparse
 import functools
 import gzip
-import json
 import os
-import platform
 import re
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -24,16 +21,15 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-ROOT = Path(__file__).resolve().parent.parent
+from record import ROOT, head, say, summary, write
+
 CHAPTER = "building/scaled-dot-product-attention"
 COPIED = ("book", "src", "pyproject.toml", "constraints.txt")
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.egg-info")
@@ -59,11 +55,6 @@ new PerformanceObserver((list) => list.getEntries().forEach((entry) => {
 })).observe({ type: "largest-contentful-paint", buffered: true });
 """
 """Runs before a page does: notes layout shifts and the largest paint."""
-
-
-def say(text: str) -> None:
-    """Tell how far the work is."""
-    print(text, file=sys.stderr, flush=True)
 
 
 # Pages
@@ -262,53 +253,6 @@ def measure_builds(folder: Path, turn: int) -> dict[str, float]:
     return seconds
 
 
-# The record
-
-
-def summary(values: Iterable[float], digits: int) -> dict[str, Any]:
-    """Return the median of the runs, and the runs."""
-    runs = [round(value, digits) for value in values]
-    return {"median": round(statistics.median(runs), digits), "runs": runs}
-
-
-def machine() -> dict[str, Any]:
-    """Say what is measured on, and how busy it was."""
-    fields: dict[str, str] = {}
-    for name in ("/proc/cpuinfo", "/proc/meminfo"):
-        path = Path(name)
-        lines = path.read_text("utf-8").splitlines() if path.exists() else []
-        for key, _, value in (line.partition(":") for line in lines):
-            fields.setdefault(key.strip(), value.strip())
-    return {
-        "cpu": fields.get("model name", platform.processor()),
-        "cores": os.cpu_count(),
-        "memory": fields.get("MemTotal", "unknown"),
-        "platform": platform.platform(),
-        "load_before": round(os.getloadavg()[0], 2),
-    }
-
-
-def commit() -> str:
-    """Return the commit that is measured, marked if the tree differs."""
-
-    def git(*words: str) -> str:
-        done = subprocess.run(
-            ["git", *words], cwd=ROOT, capture_output=True, text=True
-        )
-        return done.stdout.strip() if done.returncode == 0 else ""
-
-    found = git("rev-parse", "--verify", "--quiet", "HEAD") or "none"
-    return f"{found}, changed" if git("status", "--porcelain") else found
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
-
-
 def main(words: list[str]) -> None:
     """Measure and write the record."""
     reader = argparse.ArgumentParser(
@@ -321,16 +265,11 @@ def main(words: list[str]) -> None:
     options = reader.parse_args(words)
     if options.runs < 1:
         reader.error("--runs: expected 1 or more")
-    record: dict[str, Any] = {
-        "command": " ".join(["python", "book/bench.py", *words]),
-        "commit": commit(),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in PACKAGES},
-        "runs": {"builds": options.runs, "loads": options.runs * LOADS_A_RUN},
-        "seed": None,
-    }
+    record = head(
+        ["book/bench.py", *words],
+        PACKAGES,
+        {"builds": options.runs, "loads": options.runs * LOADS_A_RUN},
+    )
     turns: list[dict[str, float]] = []
     with tempfile.TemporaryDirectory(prefix="laidout-bench-") as name:
         for turn in range(1, options.runs + 1):
@@ -349,8 +288,7 @@ def main(words: list[str]) -> None:
         },
         "pages": measured["pages"],
     }
-    write_atomically(options.output, json.dumps(record, indent=2) + "\n")
-    say(f"written to {options.output}")
+    write(options.output, record)
 
 
 if __name__ == "__main__":

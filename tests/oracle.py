@@ -29,7 +29,7 @@ def make(
     same name, shape and seed give the same numbers, on every machine.
     """
     generator = torch.Generator().manual_seed(
-        zlib.crc32(name.encode()) + seed * 2**32
+        zlib.crc32(f"{name} {seed}".encode())
     )
     numbers = torch.randn(*shape, generator=generator, dtype=torch.float64)
     return numbers.to(dtype)

@@ -20,8 +20,14 @@ TEST_FILES = sorted(TESTS.rglob("test_*.py"))
 NOT_DRAWN = {"__init__", "__main__", "cli"}
 """Modules that are no part of the model and are tested elsewhere."""
 
+SUITES = {"model": PACKAGE, "phrases": PACKAGE / "phrases"}
+"""Which folder of tests mirrors which folder of the package."""
+
 MODULES = sorted(
-    path for path in PACKAGE.glob("*.py") if path.stem not in NOT_DRAWN
+    path
+    for folder in SUITES.values()
+    for path in folder.glob("*.py")
+    if path.stem not in NOT_DRAWN
 )
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -131,13 +137,17 @@ def test_no_two_tests_of_a_file_have_one_name() -> None:
 # --- every module has its tests ---------------------------------------------
 
 
-def test_every_module_has_its_tests_and_the_other_way_round() -> None:
+@pytest.mark.parametrize("suite", SUITES)
+def test_every_module_has_its_tests_and_the_other_way_round(
+    suite: str,
+) -> None:
     tested = {
         path.stem.removeprefix("test_")
-        for path in (TESTS / "model").glob("test_*.py")
+        for path in (TESTS / suite).glob("test_*.py")
     }
-    public = {p.stem for p in MODULES if not p.stem.startswith("_")}
-    assert public - tested == set(), "modules without tests/model/test_*.py"
+    modules = [path for path in MODULES if path.parent == SUITES[suite]]
+    public = {path.stem for path in modules if path.stem[0] != "_"}
+    assert public - tested == set(), f"modules without tests/{suite}/test_*.py"
     assert tested - public == set(), "tests of modules that do not exist"
 
 

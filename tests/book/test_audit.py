@@ -144,6 +144,27 @@ def test_an_object_that_is_listed_but_unknown_is_named(
 # --- lines ------------------------------------------------------------------
 
 
+def test_a_helper_may_wait_with_an_object_of_its_module(
+    package: Path,
+) -> None:
+    assert lines(package, records(SIZE), later(TWICE)) == []
+
+
+def test_a_helper_may_not_wait_for_another_module(package: Path) -> None:
+    elsewhere = Later({"laidout.sizes.twice": "sizes"}, {})
+    problems = lines(package, records(TWICE, SIZE), elsewhere)
+    assert len(problems) == 2
+
+
+@pytest.mark.parametrize(
+    "line", ["Pair = tuple[int, int]", "Text = str | int"]
+)
+def test_a_named_type_need_not_be_drawn(package: Path, line: str) -> None:
+    path = package / "size.py"
+    path.write_text(f"{MODULE}\n{line}\n", encoding="utf-8")
+    assert lines(package, records(TWICE, HELPED, SIZE), later()) == []
+
+
 def test_a_private_helper_that_is_not_drawn_is_named(package: Path) -> None:
     problems = lines(package, records(TWICE, SIZE), later())
     assert problems == [
@@ -158,6 +179,8 @@ def test_a_private_helper_that_is_not_drawn_is_named(package: Path) -> None:
     [
         "register(twice)",
         "lower = 1",
+        "Number = 1",
+        "first = tuple[int, int]",
         "TABLE[3] = 4",
         "if HALF:\n    HALF = 1",
         "HALF += 1",

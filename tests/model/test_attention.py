@@ -1304,3 +1304,8 @@ def test_heads_leave_the_inputs_as_they_were() -> None:
         assert_same(after, before)
         assert after._version == 0
     assert_same(mask, mask_with_an_empty_row()[None, None])
+
+
+def test_one_feature_is_enough_for_one_head() -> None:
+    module = MultiHeadAttention(1, 1)
+    assert module(*[torch.ones(1, 2, 1)] * 3).shape == (1, 2, 1)
