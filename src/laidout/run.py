@@ -73,7 +73,7 @@ class Settings:
     corpus: str = "phrases"
     size: str = "tiny"
     vocab_size: int = 1_300
-    steps: int = 2_500
+    steps: int = 2_200
     max_tokens: int = 1_000
     warmup_steps: int = 600
     dropout: float | None = None
@@ -81,7 +81,7 @@ class Settings:
     accumulate: int = 1
     seed: int = 0
     log_every: int = 20
-    valid_every: int = 500
+    valid_every: int = 440
     save_every: int = 60
     keep: int = 10
     patience: int | None = None
