@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from laidout.data import Corpus
     from laidout.folder import RunFolder
     from laidout.run import Progress as RunProgress
-    from laidout.run import Run, Settings
+    from laidout.run import Run
     from laidout.tokenizer import BPETokenizer
     from laidout.transformer import Transformer
 
@@ -191,7 +191,7 @@ def _train(
     from laidout.run import Run, Settings, final_model
 
     folder = RunFolder(path)
-    settings = _settings(folder) if resume else Settings(**given)
+    settings = Settings.of(folder) if resume else Settings(**given)
     wanted = given.get("corpus", settings.corpus)
     if Path(wanted) != Path(settings.corpus):
         raise ValueError(
@@ -223,18 +223,6 @@ def _train(
             draw_curve(log, folder.curve)
             err.print(f"Its losses are drawn into {folder.curve}.")
         _report(run, model)
-
-
-def _settings(folder: "RunFolder") -> "Settings":
-    """Read the settings of a run."""
-    from laidout.run import Settings
-
-    try:
-        return Settings(**folder.settings())
-    except TypeError as error:
-        raise ValueError(
-            f"the settings of {folder.path} cannot be used: {error}"
-        ) from error
 
 
 def _introduce(run: "Run") -> None:
@@ -409,10 +397,11 @@ def _folder_of(checkpoint: Path) -> "RunFolder":
 def _corpus(checkpoint: Path, name: str | None) -> "Corpus":
     """Load a corpus, or else that of the checkpoint's run."""
     from laidout.data import load_corpus
+    from laidout.run import Settings
 
     if name is None:
         try:
-            name = _settings(_folder_of(checkpoint)).corpus
+            name = Settings.of(_folder_of(checkpoint)).corpus
         except ValueError as error:
             raise ValueError(
                 f"{error}; say with --corpus what is to be translated"
@@ -425,6 +414,7 @@ def _load(
 ) -> tuple["Transformer", "BPETokenizer"]:
     """Load a model and its tokenizer."""
     from laidout.checkpoint import load_model
+    from laidout.fast import fuse
     from laidout.folder import find_model
     from laidout.parallel import joined_processes
 
@@ -435,7 +425,9 @@ def _load(
         )
     path, tokenizer = find_model(checkpoint)
     with joined_processes(device) as place:
-        return load_model(path, tokenizer).to(place.device), tokenizer
+        model = load_model(path, tokenizer).to(place.device)
+    fuse(model)
+    return model, tokenizer
 
 
 def _scores(

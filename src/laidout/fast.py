@@ -219,12 +219,13 @@ class CachedDecoder(nn.Module):
         ):
             changes |= (memory_mask[1:] != memory_mask[:-1]).flatten(1).any(1)
         self._source = F.pad(changes.long().cumsum(0), (1, 0))
-        # 2. No target yet, and the memory once for each layer.
+        # 2. No target yet, and the memory once for each layer, laid out head
+        #    by head: otherwise every step would copy it into that order.
         self._caches = []
         for layer in self.layers:
             attention = layer.cross_attention
-            keys = attention._split_heads(attention.w_k(memory))
-            values = attention._split_heads(attention.w_v(memory))
+            keys = attention._split_heads(attention.w_k(memory)).contiguous()
+            values = attention._split_heads(attention.w_v(memory)).contiguous()
             self._caches.append(
                 LayerCache(keys[:, :, :0], values[:, :, :0], keys, values)
             )

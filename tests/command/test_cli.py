@@ -497,8 +497,8 @@ def test_what_was_not_begun_cannot_be_resumed() -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"speed": 1}', "the settings of .*copy cannot be used: .*'speed'"),
-        ('{"steps": "1"}', "the settings of .*copy cannot be used: "),
+        ('{"speed": 1}', "copy: settings.json is broken: .*'speed'"),
+        ('{"steps": "1"}', "copy: settings.json is broken: "),
         ("[]", r"settings\.json is broken"),
         ('{"steps": 1', r"settings\.json is broken"),
         ('{"steps": -1}', r"steps \(-1\) must be 1 or more"),
