@@ -276,11 +276,8 @@ def _progress_bar(
 
 def _report(run: "Run", model: "Transformer") -> None:
     """Translate the test sets and say how good it is."""
-    from laidout.data import load_corpus
-
-    corpus = load_corpus(run.settings.corpus)
-    if corpus.tests:
-        _print_scores(_scores(model, run.tokenizer, corpus, 4, 0.6))
+    if run.corpus.tests:
+        _print_scores(_scores(model, run.tokenizer, run.corpus, 4, 0.6))
     if run.settings.corpus == "phrases":
         path = shlex.quote(str(run.folder.path))
         where = f" --checkpoint {path}" if path != str(DEFAULT) else ""

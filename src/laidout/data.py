@@ -58,11 +58,11 @@ class Corpus:
 # --- where the pairs come from ----------------------------------------------
 
 
-def load_corpus(name: str, seed: int = 0) -> Corpus:
+def load_corpus(name: str) -> Corpus:
     """Load "phrases", "multi30k" or a folder of parallel text.
 
-    The phrases are made from the seed, the other corpora do not need it.
-    Multi30k is downloaded.
+    The phrases are made by a grammar, always the same; Multi30k is
+    downloaded.
 
     Raises:
         ValueError: if there is no such corpus, if it cannot be downloaded,
@@ -70,7 +70,7 @@ def load_corpus(name: str, seed: int = 0) -> Corpus:
     """
     # 1. The corpora with a name.
     if name == "phrases":
-        return _make_phrases(seed)
+        return _make_phrases()
     if name == "multi30k":
         return _download_multi30k()
     # 2. Every other name is that of a folder.
@@ -84,9 +84,9 @@ def load_corpus(name: str, seed: int = 0) -> Corpus:
     )
 
 
-def _make_phrases(seed: int) -> Corpus:
+def _make_phrases() -> Corpus:
     """Make the phrases, with both of their test sets."""
-    train, valid, test, combinations = phrase_corpus(seed=seed)
+    train, valid, test, combinations = phrase_corpus()
     tests = {"test": _pairs(test), "combinations": _pairs(combinations)}
     return Corpus("phrases", _pairs(train), _pairs(valid), tests)
 

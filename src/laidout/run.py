@@ -23,7 +23,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from laidout.checkpoint import average_checkpoints, load_model, save_model
-from laidout.data import Corpus, load_corpus
+from laidout.data import load_corpus
 from laidout.fast import fuse
 from laidout.folder import RunFolder
 from laidout.loss import LabelSmoothing
@@ -175,14 +175,14 @@ class Run:
         if resume:
             self._check_settings()
         # 1. The sentences. Both languages share one vocabulary, as in 5.1.
-        corpus = load_corpus(settings.corpus)
-        texts = (text for pair in corpus.train for text in pair)
+        self.corpus = load_corpus(settings.corpus)
+        texts = (text for pair in self.corpus.train for text in pair)
         self.tokenizer = (
             folder.tokenizer()
             if resume
             else BPETokenizer.train(texts, settings.vocab_size)
         )
-        self.train_set, self.valid_set = self._sentences(corpus)
+        self.train_set, self.valid_set = self._sentences()
         # An epoch too small for a step is refused before anything is written.
         self._steps(epoch=0)
         # 2. The model and its losses: smoothed to train, plain to validate.
@@ -210,7 +210,7 @@ class Run:
             folder.begin(asdict(settings), self.tokenizer)
         self.parallel = self._parallel()
 
-    def _sentences(self, corpus: Corpus) -> list[Sentences]:
+    def _sentences(self) -> list[Sentences]:
         """Encode the pairs to train on and those to validate on."""
         return [
             Sentences(
@@ -219,7 +219,7 @@ class Run:
                 self.settings.max_tokens,
                 self.place.device,
             )
-            for pairs in (corpus.train, corpus.valid)
+            for pairs in (self.corpus.train, self.corpus.valid)
         ]
 
     def _steps(self, epoch: int) -> list[list[list[int]]]:

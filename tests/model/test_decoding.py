@@ -20,16 +20,16 @@ from oracle_decoding import (
     log_p,
     padded,
     random_table,
-    randomise,
     slow_beam,
     slow_greedy,
     tree_model,
     words_of,
 )
+from random_model import random_transformer
 from torch import Tensor
 
 from laidout.decoding import Beams, beam_search, greedy_decode
-from laidout.transformer import Transformer, TransformerConfig
+from laidout.transformer import Transformer
 
 SENTENCES: list[Tokens] = [(0, 1, 4, 6), (7,), (4, 4, 8, 9, 0, 1, 6), (9, 6)]
 """Sources of unequal length."""
@@ -65,22 +65,8 @@ every_penalty = pytest.mark.parametrize("penalty", PENALTIES)
 
 
 def transformer(name: str) -> Transformer:
-    """Make a Transformer that says different things, in float64."""
-    config = TransformerConfig(
-        10,
-        13,
-        d_model=10,
-        num_heads=2,
-        num_layers=2,
-        d_ff=7,
-        dropout=0.5,
-        max_len=17,
-        pad_id=PAD,
-        share_embeddings=False,
-    )
-    model = Transformer(config)
-    randomise(model, name, scale=0.3)
-    return model
+    """Make the Transformer of these tests."""
+    return random_transformer(name, sources=10)
 
 
 def one(*tokens: int) -> Tensor:

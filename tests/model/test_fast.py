@@ -31,6 +31,7 @@ from oracle_decoding import (
     slow_greedy,
     words_of,
 )
+from random_model import random_transformer
 from torch import Tensor, nn
 
 from laidout.attention import MultiHeadAttention
@@ -46,7 +47,7 @@ from laidout.fast import (
 from laidout.layers import DecoderLayer
 from laidout.masks import padding_mask, target_mask
 from laidout.normalization import LayerNorm
-from laidout.transformer import Decoder, Transformer, TransformerConfig
+from laidout.transformer import Decoder, Transformer
 
 # --- FusedMultiHeadAttention ------------------------------------------------
 
@@ -229,22 +230,8 @@ SENTENCES: list[Tokens] = [(0, 1, 4, 6), (7,), (4, 4, 8, 9, 0, 1, 6), (9, 6)]
 
 
 def transformer(name: str, share: bool = False) -> Transformer:
-    """Make a Transformer that says different things, in float64."""
-    config = TransformerConfig(
-        13 if share else 11,
-        13,
-        d_model=10,
-        num_heads=2,
-        num_layers=2,
-        d_ff=7,
-        dropout=0.5,
-        max_len=17,
-        pad_id=PAD,
-        share_embeddings=share,
-    )
-    model = Transformer(config)
-    randomise(model, name, scale=0.3)
-    return model
+    """Make the Transformer of these tests."""
+    return random_transformer(name, 13 if share else 11, share)
 
 
 TGT = torch.tensor(
