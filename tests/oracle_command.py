@@ -119,6 +119,17 @@ def call(
     return Done(status, *(s.buffer.getvalue().decode() for s in (out, err)))
 
 
+def call_outside(capfd: pytest.CaptureFixture[str], *words: object) -> Done:
+    """Call the command where it runs itself again in another process.
+
+    What that one says comes behind what the first one says.
+    """
+    capfd.readouterr()
+    done = call(*words)
+    out, err = capfd.readouterr()
+    return Done(done.status, done.out + out, done.err + err)
+
+
 def start(
     folder: Path, *words: object, **variables: str
 ) -> subprocess.Popen[bytes]:
@@ -131,6 +142,8 @@ def start(
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        # A group of its own, for Ctrl-C goes to all processes of a group.
+        start_new_session=True,
     )
 
 

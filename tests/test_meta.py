@@ -20,7 +20,11 @@ TEST_FILES = sorted(TESTS.rglob("test_*.py"))
 NOT_DRAWN = {"__init__", "__main__", "cli"}
 """Modules that are no part of the model and are tested elsewhere."""
 
-SUITES = {"model": PACKAGE, "phrases": PACKAGE / "phrases"}
+SUITES = {
+    "model": PACKAGE,
+    "phrases": PACKAGE / "phrases",
+    "workshop": PACKAGE / "workshop",
+}
 """Which folder of tests mirrors which folder of the package."""
 
 MODULES = sorted(

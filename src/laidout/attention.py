@@ -73,18 +73,21 @@ class MultiHeadAttention(nn.Module):
         self, d_model: int, num_heads: int, dropout: float = 0.0
     ) -> None:
         super().__init__()
-        # 1. Check that the heads share d_model without a remainder.
+        # 1. Check that the heads share d_model without a remainder, and
+        #    remember how many they are.
         if num_heads < 1 or d_model < 1 or d_model % num_heads:
             raise ValueError(
                 f"num_heads ({num_heads}) must divide d_model ({d_model})"
             )
         self.num_heads = num_heads
-        # 2. One linear layer each for queries, keys, values and the output.
+        # 2. Make four linear layers from D to D: w_q, w_k and w_v for
+        #    queries, keys and values, w_o for the output.
         self.w_q = nn.Linear(d_model, d_model)
         self.w_k = nn.Linear(d_model, d_model)
         self.w_v = nn.Linear(d_model, d_model)
         self.w_o = nn.Linear(d_model, d_model)
-        # 3. Dropout for the weights, and a place to keep them.
+        # 3. Make the dropout for the weights. Before the first call there
+        #    are none to keep: attention_weights is None.
         self.dropout = nn.Dropout(dropout)
         self.attention_weights: Tensor | None = None
 
@@ -96,16 +99,18 @@ class MultiHeadAttention(nn.Module):
         mask: Tensor | None = None,
     ) -> Tensor:
         """Return what each query gathered from all heads, (B, T, D)."""
-        # 1. Project, then cut the features into heads:
-        #    (B, T, D) -> (B, H, T, d_k).
+        # 1. Project, then cut the features into heads: query
+        #    (B, T, D) -> (B, H, T, d_k), key and value likewise with S.
         query = self._split_heads(self.w_q(query))
         key = self._split_heads(self.w_k(key))
         value = self._split_heads(self.w_v(value))
-        # 2. Attend, all heads at once.
+        # 2. Attend, all heads at once, with mask and dropout: the context
+        #    (B, H, T, d_k) and the weights (B, H, T, S).
         context, weights = scaled_dot_product_attention(
             query, key, value, mask, self.dropout
         )
-        # 3. Keep the weights for whoever wants to look at them.
+        # 3. Keep the weights for whoever wants to look at them, without
+        #    their gradient.
         self.attention_weights = weights.detach()
         # 4. Put the heads side by side, (B, H, T, d_k) -> (B, T, D), and mix
         #    them with the output projection.
@@ -114,5 +119,8 @@ class MultiHeadAttention(nn.Module):
 
     def _split_heads(self, x: Tensor) -> Tensor:
         """Cut the features into heads: (B, L, D) -> (B, H, L, d_k)."""
+        # 1. Read off how many sentences there are, and how long they are.
         batch, length, _ = x.shape
+        # 2. Make two axes of the last, (B, L, D) -> (B, L, H, d_k), then let
+        #    heads and length change places: -> (B, H, L, d_k).
         return x.view(batch, length, self.num_heads, -1).transpose(1, 2)

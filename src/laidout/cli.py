@@ -1,4 +1,4 @@
-"""The command `laidout`: train, translate, evaluate.
+"""The command `laidout`: the workshop; train, translate, evaluate.
 
 What takes long to import is imported by the command that needs it.
 """
@@ -11,7 +11,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,6 +26,9 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from laidout.workshop import commands
+from laidout.workshop.terminal import err, out
+
 if TYPE_CHECKING:
     from laidout.data import Corpus
     from laidout.folder import RunFolder
@@ -36,17 +39,16 @@ if TYPE_CHECKING:
 
 DEFAULT = Path("runs/phrases")
 """Where `laidout train` leaves the phrase model."""
+FIRST = "I like pizza"
+"""The sentence of the book."""
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Train the Transformer of the book, and translate with it.",
+    help="Build the Transformer of the book, train it, translate with it.",
 )
-# Names of files and sentences are text: "[b]" and ":cat:" stay what they are.
-PLAIN: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
-out = Console(soft_wrap=True, **PLAIN)
-err = Console(stderr=True, soft_wrap=True, **PLAIN)
+app.add_typer(commands.app)
 
 CheckpointOption = Annotated[
     Path,
@@ -68,6 +70,12 @@ PenaltyOption = Annotated[
 DeviceOption = Annotated[
     str, typer.Option("--device", help="auto, cpu or cuda.")
 ]
+MineOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--mine", metavar="DIR", help="Use your own objects that have passed."
+    ),
+]
 
 
 def main() -> None:
@@ -84,6 +92,15 @@ def main() -> None:
     except (ValueError, OSError) as error:
         err.print(f"laidout: {error}", style="bold")
         sys.exit(1)
+
+
+def taken_over(
+    mine: Path | None, check_again: bool
+) -> AbstractContextManager[None]:
+    """Do what follows with the reader's objects, if a folder is given."""
+    from laidout.workshop.taking_over import take_over
+
+    return take_over(mine, check_again)
 
 
 @app.command()
@@ -159,6 +176,7 @@ def train(
         ),
     ] = None,
     device: DeviceOption = "auto",
+    mine: MineOption = None,
 ) -> None:
     """Train a model; without options, the phrase model, in a minute or two.
 
@@ -167,7 +185,8 @@ def train(
     given = {
         name: value
         for name, value in context.params.items()
-        if name not in ("output", "resume", "device") and value is not None
+        if name not in ("output", "resume", "device", "mine")
+        and value is not None
     }
     if resume and given.keys() - {"corpus"}:
         option = sorted(given.keys() - {"corpus"})[0].replace("_", "-")
@@ -178,11 +197,16 @@ def train(
     # The last part of the path, of "." and ".." too.
     name = os.path.basename(os.path.abspath(corpus or "phrases"))
     folder = output or Path("runs", name)
-    _train(folder, given, resume, device)
+    with taken_over(mine, check_again=True):
+        _train(folder, given, resume, device, mine)
 
 
 def _train(
-    path: Path, given: dict[str, Any], resume: bool, device: str
+    path: Path,
+    given: dict[str, Any],
+    resume: bool,
+    device: str,
+    mine: Path | None,
 ) -> None:
     """Prepare, train, average and report."""
     from laidout.folder import RunFolder
@@ -210,9 +234,11 @@ def _train(
         if not first:
             return
         if not whole:
+            whose = f" --mine {shlex.quote(str(mine))}" if mine else ""
             err.print(
                 f"Stopped and saved at step {run.progress.step}. Go on with: "
-                f"laidout train --resume --output {shlex.quote(str(path))}"
+                "laidout train --resume --output "
+                f"{shlex.quote(str(path))}{whose}"
             )
             raise typer.Exit(130)
         model = final_model(run)
@@ -222,7 +248,7 @@ def _train(
         if log:
             draw_curve(log, folder.curve)
             err.print(f"Its losses are drawn into {folder.curve}.")
-        _report(run, model)
+        _report(run, model, mine)
 
 
 def _introduce(run: "Run") -> None:
@@ -274,14 +300,25 @@ def _progress_bar(
         bar.update(task, completed=run.progress.step)
 
 
-def _report(run: "Run", model: "Transformer") -> None:
-    """Translate the test sets and say how good it is."""
+def _report(run: "Run", model: "Transformer", mine: Path | None) -> None:
+    """Translate the test sets and say how good it is; invite to go on."""
     if run.corpus.tests:
         _print_scores(_scores(model, run.tokenizer, run.corpus, 4, 0.6))
-    if run.settings.corpus == "phrases":
-        path = shlex.quote(str(run.folder.path))
-        where = f" --checkpoint {path}" if path != str(DEFAULT) else ""
-        err.print(f'Now try: laidout translate "I like pizza"{where}')
+    if run.settings.corpus != "phrases":
+        return
+    path = run.folder.path
+    where = f" --checkpoint {shlex.quote(str(path))}" * (path != DEFAULT)
+    if mine is None:
+        err.print(f'Now try: laidout translate "{FIRST}"{where}')
+        return
+    from laidout.evaluation import translate as translate_all
+
+    (found,) = translate_all(model, run.tokenizer, [FIRST], 4, 0.6)
+    err.print(f"Your Transformer says: {FIRST} -> {found}")
+    err.print(
+        f"Now try: laidout translate --mine {shlex.quote(str(mine))}{where} "
+        '"My sister bought twenty-five red apples on Monday"'
+    )
 
 
 @app.command()
@@ -301,8 +338,25 @@ def translate(
         ),
     ] = False,
     device: DeviceOption = "auto",
+    mine: MineOption = None,
 ) -> None:
     """Translate sentences, one line each; an empty line stays empty."""
+    with taken_over(mine, check_again=False):
+        _translate(
+            *(texts, checkpoint, beam, length_penalty),
+            *(show_attention, device),
+        )
+
+
+def _translate(
+    texts: list[str] | None,
+    checkpoint: Path,
+    beam: int,
+    length_penalty: float,
+    show_attention: bool,
+    device: str,
+) -> None:
+    """Translate what was given, or the lines of the input."""
     from laidout.evaluation import translate as translate_all
 
     model, tokenizer = _load(checkpoint, device)
@@ -371,11 +425,13 @@ def evaluate(
         bool, typer.Option("--json", help="Print one JSON object.")
     ] = False,
     device: DeviceOption = "auto",
+    mine: MineOption = None,
 ) -> None:
     """Translate the test sets; print BLEU and the share of exact matches."""
-    model, tokenizer = _load(checkpoint, device)
-    sentences = _corpus(checkpoint, corpus)
-    scores = _scores(model, tokenizer, sentences, beam, length_penalty)
+    with taken_over(mine, check_again=False):
+        model, tokenizer = _load(checkpoint, device)
+        sentences = _corpus(checkpoint, corpus)
+        scores = _scores(model, tokenizer, sentences, beam, length_penalty)
     if as_json:
         whole = {"corpus": sentences.name, "scores": scores}
         print(json.dumps(whole, indent=1), flush=True)

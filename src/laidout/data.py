@@ -267,16 +267,17 @@ def token_batches(lengths: Sequence[int], max_tokens: int) -> list[list[int]]:
 
     Paper: section 5.1.
     """
-    # 1. Insist that every sentence fits into a batch.
+    # 1. Insist that every sentence has tokens and fits into a batch.
     _check_lengths(lengths, max_tokens)
     # 2. Sort the indices by length; sentences of one length keep their order.
     order = sorted(range(len(lengths)), key=lambda index: lengths[index])
     batches: list[list[int]] = []
     batch: list[int] = []
     for index in order:
-        # 3. The next sentence is the longest so far: all are padded to it.
+        # 3. Sentence by sentence: how large would the batch be with this one?
+        #    It is the longest so far, so all rows are padded to its length.
         size = (len(batch) + 1) * lengths[index]
-        # 4. If that is too much, close the batch and begin another.
+        # 4. If that is too much, close the batch and begin another with it.
         if size > max_tokens:
             batches.append(batch)
             batch = []

@@ -29,6 +29,6 @@ class PositionwiseFeedForward(nn.Module):
         """Return max(0, x W_1 + b_1) W_2 + b_2, (B, L, D)."""
         # 1. Widen, (B, L, D) -> (B, L, d_ff), and set negatives to zero.
         hidden = torch.relu(self.w_1(x))
-        # 2. Narrow again, (B, L, d_ff) -> (B, L, D).
+        # 2. Drop some of them, and narrow: (B, L, d_ff) -> (B, L, D).
         output: Tensor = self.w_2(self.dropout(hidden))
         return output

@@ -25,7 +25,8 @@ class EncoderLayer(nn.Module):
         self, d_model: int, num_heads: int, d_ff: int, dropout: float = 0.1
     ) -> None:
         super().__init__()
-        # 1. The two sub-layers.
+        # 1. The two sub-layers: self-attention and the feed-forward network.
+        #    Neither gets a dropout of its own.
         self.self_attention = MultiHeadAttention(d_model, num_heads)
         self.feed_forward = PositionwiseFeedForward(d_model, d_ff)
         # 2. A norm for each, and the dropout that both use.
@@ -35,10 +36,12 @@ class EncoderLayer(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the sentence one layer further, (B, S, D)."""
-        # 1. Self-attention: queries, keys and values all come from x.
+        # 1. Self-attention: queries, keys and values all come from x. Then
+        #    dropout, the sum and the norm: (B, S, D) -> (B, S, D).
         attended = self.self_attention(x, x, x, mask)
         x = self.norm_1(x + self.dropout(attended))
-        # 2. The feed-forward network, wrapped in the same way.
+        # 2. The feed-forward network on what step 1 made, wrapped in the same
+        #    way: (B, S, D) -> (B, S, D).
         output: Tensor = self.norm_2(x + self.dropout(self.feed_forward(x)))
         return output
 
@@ -56,7 +59,8 @@ class DecoderLayer(nn.Module):
         self, d_model: int, num_heads: int, d_ff: int, dropout: float = 0.1
     ) -> None:
         super().__init__()
-        # 1. The three sub-layers.
+        # 1. The three sub-layers: an attention for the target, another one
+        #    for the memory, and the feed-forward network.
         self.self_attention = MultiHeadAttention(d_model, num_heads)
         self.cross_attention = MultiHeadAttention(d_model, num_heads)
         self.feed_forward = PositionwiseFeedForward(d_model, d_ff)
@@ -74,13 +78,16 @@ class DecoderLayer(nn.Module):
         memory_mask: Tensor | None = None,
     ) -> Tensor:
         """Return the target one layer further, (B, T, D)."""
-        # 1. Self-attention; tgt_mask keeps the future out.
+        # 1. Self-attention; tgt_mask keeps the future out. Then dropout, the
+        #    sum and the norm: (B, T, D) -> (B, T, D).
         attended = self.self_attention(x, x, x, tgt_mask)
         x = self.norm_1(x + self.dropout(attended))
         # 2. Cross-attention: queries from the target, keys and values from
-        #    the memory, which is what the encoder made of the source.
+        #    the memory, which is what the encoder made of the source. Wrapped
+        #    in the same way: (B, T, D) and (B, S, D) -> (B, T, D).
         attended = self.cross_attention(x, memory, memory, memory_mask)
         x = self.norm_2(x + self.dropout(attended))
-        # 3. The feed-forward network, wrapped in the same way.
+        # 3. The feed-forward network on what step 2 made, wrapped in the same
+        #    way: (B, T, D) -> (B, T, D).
         output: Tensor = self.norm_3(x + self.dropout(self.feed_forward(x)))
         return output

@@ -21,14 +21,16 @@ def shift_targets(tgt: Tensor) -> tuple[Tensor, Tensor]:
 
     Paper: section 3.1, "the output embeddings are offset by one position".
     """
+    # 1. Insist on a batch (B, T) of at least two tokens.
     if tgt.dim() != 2 or tgt.size(1) < 2:
         raise ValueError(
             "tgt must be a batch (B, T) of at least 2 tokens, "
             f"got {tuple(tgt.shape)}"
         )
-    # 1. The decoder reads everything but the last token...
+    # 2. The decoder reads everything but the last token:
+    #    (B, T) -> (B, T - 1).
     decoder_input = tgt[:, :-1]
-    # 2. ...and must say everything but the first.
+    # 3. It must say everything but the first: (B, T) -> (B, T - 1).
     labels = tgt[:, 1:]
     return decoder_input, labels
 
@@ -54,6 +56,8 @@ class LabelSmoothing(nn.Module):
         self, vocab_size: int, pad_id: int, smoothing: float = 0.1
     ) -> None:
         super().__init__()
+        # 1. Refuse a smoothing outside [0, 1), padding that is no token, and
+        #    a vocabulary without a token to share with.
         if not 0.0 <= smoothing < 1.0:
             raise ValueError(f"smoothing ({smoothing}) must be in [0, 1)")
         if not 0 <= pad_id < vocab_size or vocab_size < 3:
@@ -61,13 +65,13 @@ class LabelSmoothing(nn.Module):
                 f"vocab_size ({vocab_size}) must be 3 or more, and pad_id "
                 f"({pad_id}) below it"
             )
-        # 1. Keep the padding's id and the true token's share.
+        # 2. Keep the padding's id, as pad_id, and the true token's share.
         self.pad_id = pad_id
         self.confidence = 1.0 - smoothing
-        # 2. What each of the V - 2 other tokens gets: all but the true one
+        # 3. What each of the V - 2 other tokens gets: all but the true one
         #    and padding.
         self.share = smoothing / (vocab_size - 2)
-        # 3. The sum of p log p over the wanted distribution p: with it, a
+        # 4. The sum of p log p over the wanted distribution p: with it, a
         #    perfect model has loss 0. (0 log 0 counts as 0.)
         self.negative_entropy = self.confidence * math.log(self.confidence)
         if self.share > 0.0:
@@ -75,20 +79,22 @@ class LabelSmoothing(nn.Module):
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the mean divergence over the real targets, a scalar."""
-        # 1. Leave the padding out: (N, V) -> (real, V).
+        # 1. Leave the padding out: (N, V) -> (real, V), (N,) -> (real,).
         real = target != self.pad_id
         logits, target = logits[real], target[real]
-        # 2. The model's log-probability of the true token, and the
-        #    divergence, sum of p (log p - log q), at each position.
+        # 2. The model's log-probability log q of the true token, and what it
+        #    adds to the divergence, the sum of p (log p - log q), at each
+        #    position: (real, V) -> (real,).
         log_q = torch.log_softmax(logits, dim=-1)
         true = log_q.gather(-1, target[:, None]).squeeze(-1)
         divergence = self.negative_entropy - self.confidence * true
-        # 3. All other tokens but padding: leave two out and sum the rest.
+        # 3. All other tokens but padding: leave two out and sum the rest,
+        #    (real, V) -> (real,), if there is a share for them at all.
         #    (Taking two off the full sum is NaN where they are infinite.)
         if self.share > 0.0:
             padding = torch.full_like(target, self.pad_id)
             two = torch.stack([target, padding], dim=-1)
             others = log_q.scatter(-1, two, 0.0).sum(-1)
             divergence = divergence - self.share * others
-        # 4. The mean; an empty batch gives 0, not 0 / 0.
+        # 4. The mean, a scalar; an empty batch gives 0, not 0 / 0.
         return divergence.sum() / max(target.numel(), 1)

@@ -19,12 +19,12 @@ def padding_mask(tokens: Tensor, pad_id: int) -> Tensor:
     Raises:
         ValueError: if tokens is not a batch of sentences.
     """
-    # 1. Insist on a batch of sentences.
+    # 1. Insist on a batch of sentences: two axes, no more and no fewer.
     if tokens.dim() != 2:
         raise ValueError(
             f"tokens must be a batch (B, length), got {tuple(tokens.shape)}"
         )
-    # 2. True where there is a real token.
+    # 2. Write True where there is a real token, (B, S).
     real = tokens != pad_id
     # 3. Make room for the heads and the queries: (B, S) -> (B, 1, 1, S).
     return real[:, None, None, :]
@@ -40,12 +40,13 @@ def causal_mask(size: int, device: torch.device | str | None = None) -> Tensor:
 
     Paper: section 3.2.3, third use of attention.
     """
-    # 1. Insist on a length.
+    # 1. Insist on a length that is not negative.
     if size < 0:
         raise ValueError(f"size ({size}) must not be negative")
-    # 2. Everything allowed, on the device where it will be used.
+    # 2. Allow everything, (1, 1, size, size), on the device where the mask
+    #    will be used.
     everything = torch.ones(1, 1, size, size, dtype=torch.bool, device=device)
-    # 3. Keep the lower triangle with its diagonal.
+    # 3. Keep the lower triangle with its diagonal; the rest becomes False.
     return everything.tril()
 
 

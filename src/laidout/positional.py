@@ -19,17 +19,20 @@ def sinusoidal_encoding(max_len: int, d_model: int) -> Tensor:
 
     Paper: section 3.5.
     """
+    # 1. Refuse a size that is not positive.
     if max_len < 1 or d_model < 1:
         raise ValueError(
             f"max_len ({max_len}) and d_model ({d_model}) must be positive"
         )
-    # 1. The positions as a column, the even columns' numbers 2i as a row.
+    # 2. The positions as a column, the even columns' numbers 2i as a row.
     #    In float64, or the angles of far positions would be rounded off.
     position = torch.arange(max_len, dtype=torch.float64)[:, None]
     two_i = torch.arange(0, d_model, 2, dtype=torch.float64)
-    # 2. Every position with every frequency: (max_len, d_model / 2).
+    # 3. The angle of each position at each frequency: (max_len, d_model / 2),
+    #    half of d_model rounded up.
     angle = position / 10000 ** (two_i / d_model)
-    # 3. Sines into the even columns, cosines into the odd ones.
+    # 4. Sines into the even columns, cosines into the odd ones:
+    #    (max_len, d_model), in torch's default dtype.
     encoding = torch.empty(max_len, d_model)
     encoding[:, 0::2] = torch.sin(angle)
     encoding[:, 1::2] = torch.cos(angle[:, : d_model // 2])
@@ -54,7 +57,8 @@ class PositionalEncoding(nn.Module):
         self, d_model: int, dropout: float = 0.1, max_len: int = 5000
     ) -> None:
         super().__init__()
-        # 1. Compute the table once and keep it with the module.
+        # 1. Compute the table once, (max_len, D), and keep it as a buffer
+        #    that is not saved.
         self.encoding: Tensor
         self.register_buffer(
             "encoding",

@@ -36,13 +36,16 @@ class TransformerLRScheduler:
 
     def step(self, step_num: int) -> float:
         """Set the rate of step `step_num`, counted from 1; return it."""
+        # 1. Refuse a step before the first.
         if step_num < 1:
             raise ValueError(f"step_num ({step_num}) must be 1 or more")
-        # 1. The falling curve and the rising line; the lower one counts.
+        # 2. The falling curve and the rising line; the lower one counts, times
+        #    the scale of the model.
         falling = step_num**-0.5
         rising = step_num * self.warmup_steps**-1.5
         rate: float = self.d_model**-0.5 * min(falling, rising)
-        # 2. Write it where the optimizer looks: into every group.
+        # 3. Write the rate where the optimizer looks: into every group. Return
+        #    it too.
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         return rate

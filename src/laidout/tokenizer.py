@@ -99,16 +99,21 @@ class BPETokenizer:
             raise ValueError(
                 f"vocab_size ({vocab_size}) must be at least {SMALLEST}"
             )
-        # 2. Count the pairs of each word, times how often it occurs.
+        # 2. Cut the texts into words and the words into bytes; count each
+        #    pair of neighbours, times how often its word occurs.
         pairs = _PairCounts(_count_words(texts))
-        # 3. Again and again, merge the most frequent pair in all words.
+        # 3. Go on until the vocabulary has its size.
         merges: list[Pair] = []
         while len(merges) < vocab_size - SMALLEST:
+            # 4. Find the most frequent pair; stop if none occurs twice.
             best = pairs.most_frequent()
             if best is None:
                 break
+            # 5. Merge it in all words, bring the counts up to date, and
+            #    write it down.
             pairs.merge(best)
             merges.append(best)
+        # 6. Make a tokenizer of the merges.
         return cls(merges)
 
     def encode(self, text: str) -> list[int]:
@@ -128,7 +133,7 @@ class BPETokenizer:
 
     def _encode_word(self, word: str) -> list[int]:
         """Replay the merges on one word, in the order they were learned."""
-        # 1. Start from single bytes.
+        # 1. Start from single bytes, each of them a symbol.
         symbols = _to_bytes(word)
         while len(symbols) > 1:
             # 2. Of all pairs in the word, find the one learned first.

@@ -29,19 +29,22 @@ def train_epoch(
     The loss is the mean over all real target tokens, not over batches. Steps
     are counted on from `step_num`; an empty epoch has loss 0.
     """
-    # 1. Dropout on.
+    # 1. Dropout on. No loss and no tokens so far.
     model.train()
     total, tokens = 0.0, 0
     for src, tgt in batches:
-        # 2. What the decoder reads, and what it must say.
+        # 2. Batch by batch: what the decoder reads and what it must say,
+        #    (B, T) -> (B, T - 1) each.
         decoder_input, labels = shift_targets(tgt)
-        # 3. Forward: (B, T - 1, V) logits, one prediction a position.
+        # 3. Forward: (B, T - 1, V) logits, one prediction a position. The
+        #    loss takes them as (N, V), and the labels as (N,).
         logits = model(src, decoder_input)
         loss = loss_fn(logits.flatten(0, 1), labels.flatten())
         # 4. Backward, into gradients that start at zero.
         optimizer.zero_grad()
         loss.backward()
-        # 5. Set this step's rate, then take the step.
+        # 5. Count the step and set its rate, if there is a scheduler; then
+        #    take the step.
         step_num += 1
         if scheduler is not None:
             scheduler.step(step_num)
@@ -50,6 +53,7 @@ def train_epoch(
         count = int((labels != loss_fn.pad_id).sum())
         total += loss.item() * count
         tokens += count
+    # 7. The mean over all tokens, 0 if there were none; the last step.
     return total / max(tokens, 1), step_num
 
 
@@ -69,7 +73,7 @@ def evaluate(
     # 1. Dropout off, for as long as this takes.
     with evaluating(model):
         for src, tgt in batches:
-            # 2. The same forward pass as in training.
+            # 2. Batch by batch, the same forward pass as in training.
             decoder_input, labels = shift_targets(tgt)
             logits = model(src, decoder_input)
             loss = loss_fn(logits.flatten(0, 1), labels.flatten())
@@ -77,4 +81,5 @@ def evaluate(
             count = int((labels != loss_fn.pad_id).sum())
             total += loss.item() * count
             tokens += count
+    # 4. The mean over all tokens, 0 if there were none.
     return total / max(tokens, 1)

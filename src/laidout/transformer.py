@@ -106,7 +106,8 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the memory: what the decoder will look at, (B, S, D)."""
-        # 1. Each layer works on what the one below returns.
+        # 1. Each layer works on what the one below returns, under the same
+        #    mask: (B, S, D) -> (B, S, D), num_layers times.
         for layer in self.layers:
             x = layer(x, mask)
         return x
@@ -140,7 +141,8 @@ class Decoder(nn.Module):
     ) -> Tensor:
         """Return the hidden states, one for each position, (B, T, D)."""
         # 1. Each layer works on what the one below returns, and every layer
-        #    reads the same memory, the encoder's last.
+        #    reads the same memory, the encoder's last:
+        #    (B, T, D) and (B, S, D) -> (B, T, D), num_layers times.
         for layer in self.layers:
             x = layer(x, memory, tgt_mask, memory_mask)
         return x
@@ -174,7 +176,9 @@ class Transformer(nn.Module):
                 "share_embeddings needs one vocabulary, but "
                 f"src_vocab_size is {sizes[0]} and tgt_vocab_size {sizes[1]}"
             )
-        # 2. The parts of figure 1, from the bottom up.
+        # 2. The parts of figure 1, from the bottom up: src_embedding and
+        #    tgt_embedding (a table for each side), position, encoder,
+        #    decoder, output_projection (D -> V, no bias).
         embedding = [
             TokenEmbedding(size, config.d_model, config.pad_id)
             for size in sizes
@@ -188,7 +192,7 @@ class Transformer(nn.Module):
         self.output_projection = nn.Linear(
             config.d_model, config.tgt_vocab_size, bias=False
         )
-        # 3. Start with sensible numbers.
+        # 3. Start with sensible numbers: call _initialise.
         self._initialise()
         # 4. Let the three matrices be one and the same.
         if config.share_embeddings:
@@ -197,6 +201,8 @@ class Transformer(nn.Module):
 
     def _initialise(self) -> None:
         """Give every linear layer Xavier weights and no bias."""
+        # 1. Look at every part; where it is a linear layer, fill its matrix,
+        #    (out, in), and its bias, (out,), if it has one.
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
@@ -205,10 +211,11 @@ class Transformer(nn.Module):
 
     def encode(self, src: Tensor, src_mask: Tensor | None = None) -> Tensor:
         """Read the source: (B, S) -> memory (B, S, D)."""
-        # 1. Hide the padding, unless the caller knows better.
+        # 1. Hide the padding, unless the caller brings a mask:
+        #    (B, S) -> (B, 1, 1, S).
         if src_mask is None:
             src_mask = padding_mask(src, self.config.pad_id)
-        # 2. Embed, add positions, go up the stack.
+        # 2. Embed, add positions, go up the stack: (B, S) -> (B, S, D).
         x = self.position(self.src_embedding(src))
         memory: Tensor = self.encoder(x, src_mask)
         return memory
@@ -221,22 +228,27 @@ class Transformer(nn.Module):
         memory_mask: Tensor | None = None,
     ) -> Tensor:
         """Read the target so far: (B, T), (B, S, D) -> hidden (B, T, D)."""
-        # 1. Hide the future and the padding of the target. The padding of
-        #    the source is the caller's: only the source tokens show it.
+        # 1. Hide the future and the padding of the target, unless the caller
+        #    brings a mask: (B, T) -> (B, 1, T, T). The padding of the source
+        #    is the caller's: only the source tokens show it.
         if tgt_mask is None:
             tgt_mask = target_mask(tgt, self.config.pad_id)
-        # 2. Embed, add positions, go up the stack.
+        # 2. Embed, add positions, go up the stack, which looks at the memory:
+        #    (B, T) and (B, S, D) -> (B, T, D).
         x = self.position(self.tgt_embedding(tgt))
         hidden: Tensor = self.decoder(x, memory, tgt_mask, memory_mask)
         return hidden
 
     def forward(self, src: Tensor, tgt: Tensor) -> Tensor:
         """Return the logits of each next token, (B, T, V)."""
-        # 1. The source's padding is hidden in both attentions that read it.
+        # 1. Encode the source, (B, S) -> (B, S, D). Its padding is hidden in
+        #    both attentions that read it, so keep its mask, (B, 1, 1, S).
         src_mask = padding_mask(src, self.config.pad_id)
         memory = self.encode(src, src_mask)
-        # 2. All positions at once; the mask keeps each from the future.
+        # 2. Decode all positions at once, (B, T) -> (B, T, D); the mask that
+        #    decode makes keeps each from the future.
         hidden = self.decode(tgt, memory, memory_mask=src_mask)
-        # 3. One number for each token of the vocabulary.
+        # 3. One number for each token of the vocabulary:
+        #    (B, T, D) -> (B, T, V).
         logits: Tensor = self.output_projection(hidden)
         return logits

@@ -119,7 +119,11 @@ def test_its_hints_are_enough_and_hold_no_line_of_the_solution(
 ) -> None:
     assert len(exercise.hints) >= MIN_HINTS
     shown = {"else:", "try:", *lines_of(exercise.skeleton)}
-    secret = lines_of(exercise.solution) - shown
+    secret = {
+        line
+        for line in lines_of(exercise.solution) - shown
+        if any(map(str.isalpha, line))
+    }
     assert secret
     for text in (*exercise.hints, exercise.task):
         words = " ".join(text.replace("`", "").split())
@@ -143,7 +147,7 @@ def test_its_file_and_its_chapter_bear_the_right_names(
     file = EXERCISES / f"{module}.toml"
     assert f"[{exercise.name}]" in file.read_text(encoding="utf-8")
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", exercise.chapter)
-    assert 5 <= exercise.minutes <= 120
+    assert 5 <= exercise.minutes <= 25
 
 
 def torch_inventory() -> set[str]:

@@ -151,7 +151,7 @@ def _note(
     kind = "function" if not hasattr(source.node, "bases") else "class"
     python.note_object(dotted, kind, node_id, location=box)
     if kind == "class":
-        for name, _ in definitions(source.node):  # type: ignore[arg-type]
+        for name, _ in definitions(source.node):
             python.note_object(f"{dotted}.{name}", "method", node_id)
 
 

@@ -59,6 +59,10 @@ class ExerciseDirective(SphinxDirective):
             classes=["skeleton"],
         )
         box += self.parse_content_to_nodes()
+        box += self._markdown(
+            "In your workspace, the command that checks it is "
+            f"`laidout check {exercise.name}`."
+        )
         box += self._hints(exercise, node_id)
         box += self._solution(exercise, node_id)
         return [box]
@@ -108,10 +112,19 @@ class ExerciseDirective(SphinxDirective):
         ]
 
     def _solution(self, exercise: Exercise, node_id: str) -> nodes.Node:
-        path = Path(exercise.source.path)
+        """Draw the object; of one that is several exercises, the methods."""
+        if exercise.elsewhere:
+            drawn: list[nodes.Node] = [
+                nodes.literal_block(
+                    exercise.answer, exercise.answer, language="python"
+                )
+            ]
+        else:
+            path = Path(exercise.source.path)
+            drawn = draw(self, path, exercise.source.name)
         return make_toggle(
             [nodes.Text("Solution: the tested source")],
-            draw(self, path, exercise.source.name),
+            drawn,
             ["solution"],
             [f"{node_id}-solution"],
         )

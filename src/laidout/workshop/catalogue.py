@@ -5,17 +5,31 @@ its solution are that object; only the task, the hints and the links are
 written down, in `exercises/<module>.toml`.
 """
 
+import textwrap
 import tomllib
-from dataclasses import dataclass, fields
-from functools import cached_property
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 from laidout.workshop.skeleton import skeleton
-from laidout.workshop.source import SourceObject, find_object, nearest
+from laidout.workshop.source import (
+    SourceObject,
+    find_in_file,
+    find_object,
+    helpers_of,
+    nearest,
+)
 
 EXERCISES = Path(__file__).with_name("exercises")
 MIN_HINTS = 3
+ORDER = (
+    *("attention", "masks", "feedforward", "embedding", "positional"),
+    *("normalization", "layers", "transformer", "tokenizer", "data"),
+    *("loss", "schedule", "training", "decoding"),
+)
+"""The modules in the order in which the book builds them."""
 
 
 class CatalogueError(ValueError):
@@ -32,7 +46,11 @@ class Link:
 
 @dataclass(frozen=True)
 class Exercise:
-    """One exercise; task, hints and the links' reasons are Markdown."""
+    """One exercise; task, hints and the links' reasons are Markdown.
+
+    `blank` names the methods to write where the object is a class, and
+    `elsewhere` those that other exercises on the same class ask for.
+    """
 
     name: str
     title: str
@@ -44,6 +62,17 @@ class Exercise:
     links: tuple[Link, ...]
     blank: tuple[str, ...] = ()
     builds_on: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
+
+    @property
+    def module_name(self) -> str:
+        """The module of the package that solves it, 'laidout.masks'."""
+        return self.object.rpartition(".")[0]
+
+    @property
+    def module(self) -> str:
+        """The same without the package, 'masks': the reader's file."""
+        return self.module_name.rpartition(".")[2]
 
     @cached_property
     def source(self) -> SourceObject:
@@ -53,16 +82,33 @@ class Exercise:
     @property
     def skeleton(self) -> str:
         """What the reader starts from."""
-        return skeleton(self.source, self.blank)
+        return skeleton(self.source, self.blank, self.elsewhere)
 
     @property
     def solution(self) -> str:
         """The tested source itself."""
         return self.source.text
 
+    @property
+    def answer(self) -> str:
+        """What the reader has to write, as the package has it.
+
+        Of a class only the methods that are left out; private helpers of the
+        module come along.
+        """
+        path, name = self.source.path, self.source.name
+        parts = [
+            find_in_file(path, f"{name}.{method}") for method in self.blank
+        ] or [self.source]
+        used = {h.name: h for part in parts for h in helpers_of(part)}
+        texts = [textwrap.dedent(p.text) for p in (*parts, *used.values())]
+        return "\n\n\n".join(texts) + "\n"
+
 
 def load_catalogue(folder: Path = EXERCISES) -> dict[str, Exercise]:
-    """Read every exercise file of a folder, by exercise name.
+    """Read every exercise file of a folder, in the reader's order.
+
+    They are read again only when a file has changed.
 
     Raises:
         CatalogueError: naming the file, the exercise and the key, if a file
@@ -70,9 +116,16 @@ def load_catalogue(folder: Path = EXERCISES) -> dict[str, Exercise]:
             object does not exist, hints are too few, or an exercise builds
             on an unknown one.
     """
+    paths = sorted(folder.glob("*.toml"), key=_place)
+    return dict(_load(tuple((path, path.read_bytes()) for path in paths)))
+
+
+@lru_cache(maxsize=2)
+def _load(files: tuple[tuple[Path, bytes], ...]) -> dict[str, Exercise]:
+    """Make a catalogue of the contents of files."""
     found: dict[str, Exercise] = {}
-    for path in sorted(folder.glob("*.toml")):
-        for name, entry in _read(path).items():
+    for path, content in files:
+        for name, entry in _parse(path, content).items():
             if name in found:
                 raise CatalogueError(f"{path.name}: {name!r} stands twice")
             found[name] = _exercise(path, name, entry)
@@ -83,7 +136,27 @@ def load_catalogue(folder: Path = EXERCISES) -> dict[str, Exercise]:
                     f"{exercise.name}: builds_on names {base!r}"
                     + nearest(base, list(found))
                 )
-    return found
+    return {name: _with_siblings(e, found) for name, e in found.items()}
+
+
+def _with_siblings(
+    exercise: Exercise, found: Mapping[str, Exercise]
+) -> Exercise:
+    """Tell an exercise which methods other exercises ask for."""
+    elsewhere = {
+        method
+        for other in found.values()
+        if other.object == exercise.object
+        for method in other.blank
+        if method not in exercise.blank
+    }
+    return replace(exercise, elsewhere=tuple(sorted(elsewhere)))
+
+
+def _place(path: Path) -> tuple[int, str]:
+    """Say where a file of exercises comes in the order."""
+    known = path.stem in ORDER
+    return ORDER.index(path.stem) if known else len(ORDER), path.stem
 
 
 def find_exercise(name: str, folder: Path = EXERCISES) -> Exercise:
@@ -101,15 +174,53 @@ def find_exercise(name: str, folder: Path = EXERCISES) -> Exercise:
     return catalogue[name]
 
 
+def find_exercises(names: list[str]) -> list[Exercise]:
+    """Return the exercises of some names, in the reader's order; or all.
+
+    A name is that of an exercise, of an object or of a module.
+
+    Raises:
+        CatalogueError: naming the nearest, if there is none of a name.
+    """
+    catalogue = load_catalogue()
+    wanted: set[str] = set()
+    for name in names or catalogue:
+        found = {
+            exercise.name
+            for exercise in catalogue.values()
+            if name in (exercise.name, exercise.source.name, exercise.module)
+        }
+        if not found:
+            raise CatalogueError(
+                f"exercise {name!r} does not exist"
+                + nearest(name, list(catalogue))
+            )
+        wanted |= found
+    return [exercise for name, exercise in catalogue.items() if name in wanted]
+
+
+def find_one(name: str) -> Exercise:
+    """Return the only exercise of a name, of an object or of a module.
+
+    Raises:
+        CatalogueError: if there are several, or none.
+    """
+    found = find_exercises([name])
+    if len(found) > 1:
+        names = ", ".join(exercise.name for exercise in found)
+        raise CatalogueError(f"{name!r} is several exercises: {names}")
+    return found[0]
+
+
 _TEXTS = ("title", "object", "chapter", "task")
 _LISTS = ("hints", "blank", "builds_on")
 _REQUIRED = (*_TEXTS, "minutes", "hints", "links")
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _parse(path: Path, content: bytes) -> dict[str, Any]:
     """Parse one exercise file."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(content.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CatalogueError(
             f"{path.name}: not a TOML file: {error}"

@@ -18,12 +18,19 @@ from laidout.workshop.source import (
 )
 
 STEP = re.compile(r"# (\d+)\. \S")
+UNWRITTEN = "not written yet"
+"""How the error of a skeleton ends."""
 
 
-def skeleton(source: SourceObject, blank: Sequence[str] = ()) -> str:
+def skeleton(
+    source: SourceObject,
+    blank: Sequence[str] = (),
+    elsewhere: Sequence[str] = (),
+) -> str:
     """Return the object's source with the code of its steps left out.
 
-    For a class, blank names the methods to leave out; the others are given.
+    For a class, blank names the methods to write. Those in `elsewhere`, which
+    other exercises ask for, are not shown at all; the rest is given.
 
     Raises:
         ValueError: if blank names no method of the class, if a function is
@@ -31,12 +38,25 @@ def skeleton(source: SourceObject, blank: Sequence[str] = ()) -> str:
     """
     lines = list(source.lines)
     offset = source.first_line
-    for function in reversed(_to_blank(source, blank)):
+    changes: list[tuple[int, int, list[str]]] = []
+    for function in _to_blank(source, blank):
         start = _body_start(function, source) - offset
-        end = (function.end_lineno or function.lineno) - offset + 1
+        end = _end(function) - offset
         body = _blank_body(lines[start:end], function, source)
-        lines[start:end] = body
+        changes.append((start, end, body))
+    for name, node in definitions(source.node):
+        if name in elsewhere:
+            # The blank line in front goes too.
+            start = first_line(node) - offset - 1
+            changes.append((start, _end(node) - offset, []))
+    for start, end, new in sorted(changes, reverse=True):
+        lines[start:end] = new
     return textwrap.dedent("\n".join(lines)) + "\n"
+
+
+def _end(node: Definition) -> int:
+    """Return the number of the line after a definition."""
+    return (node.end_lineno or node.lineno) + 1
 
 
 def _to_blank(
@@ -90,7 +110,7 @@ def _blank_body(
         raise ValueError(
             f"the steps of {name} must be numbered 1, 2, 3, ..., got {numbers}"
         )
-    error = f'{pad}raise NotImplementedError("{name}: not written yet")'
+    error = f'{pad}raise NotImplementedError("{name}: {UNWRITTEN}")'
     return [*given, *(pad + step for step in steps), error]
 
 

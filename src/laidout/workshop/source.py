@@ -1,6 +1,7 @@
 """Find an object of the package in its source file, without importing it."""
 
 import ast
+import textwrap
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -28,6 +29,11 @@ class SourceObject:
     def text(self) -> str:
         """The object's source, as it stands in the file."""
         return "\n".join(self.lines)
+
+    @property
+    def is_class(self) -> bool:
+        """Whether it is a class and not a function."""
+        return isinstance(self.node, ast.ClassDef)
 
 
 def first_line(node: Definition) -> int:
@@ -72,14 +78,79 @@ def find_in_file(path: Path, name: str) -> SourceObject:
         raise ValueError(
             f"{path.name} defines no {name!r}{nearest(name, list(known))}"
         )
-    node = known[name]
+    return _cut_out(path, text, name, known[name])
+
+
+def helpers(path: Path) -> list[SourceObject]:
+    """Return the private functions and classes of a file."""
+    text = path.read_text(encoding="utf-8")
+    return [
+        _cut_out(path, text, name, node)
+        for name, node in definitions(ast.parse(text))
+        if name.startswith("_") and "." not in name
+    ]
+
+
+def helpers_of(source: SourceObject) -> list[SourceObject]:
+    """Return the private helpers that an object uses, and those use."""
+    known = {helper.name: helper for helper in helpers(source.path)}
+    found: dict[str, SourceObject] = {}
+    waiting = [source]
+    while waiting:
+        used = {
+            node.id
+            for node in ast.walk(waiting.pop().node)
+            if isinstance(node, ast.Name)
+        }
+        new = [n for n in known if n in used and n not in found]
+        found |= {name: known[name] for name in new}
+        waiting += [known[name] for name in new]
+    return [helper for name, helper in known.items() if name in found]
+
+
+def _cut_out(
+    path: Path, text: str, name: str, node: Definition
+) -> SourceObject:
     last = node.end_lineno or node.lineno
     lines = tuple(text.splitlines()[first_line(node) - 1 : last])
     return SourceObject(path, name, node, lines)
 
 
+def with_methods(owner: SourceObject, methods: str) -> str:
+    """Return the source of a class with some of its methods exchanged.
+
+    Methods that it does not have are added at its end.
+    """
+    lines = list(owner.lines)
+    present = {
+        name: (first_line(node), node.end_lineno or node.lineno)
+        for name, node in definitions(owner.node)
+    }
+    places: list[tuple[int, int, list[str]]] = []
+    for name, node in definitions(ast.parse(methods)):
+        if "." in name:
+            continue  # Part of a class that comes along as a whole.
+        text = methods.splitlines()[
+            first_line(node) - 1 : node.end_lineno or node.lineno
+        ]
+        end = owner.first_line + len(lines)
+        first, last = present.get(name, (end, end - 1))
+        places.append(
+            (
+                first,
+                last,
+                textwrap.indent("\n".join(text), "    ").splitlines(),
+            )
+        )
+    places.sort(key=lambda place: place[:2])
+    for first, last, new in reversed(places):
+        start = first - owner.first_line
+        lines[start : last - owner.first_line + 1] = new
+    return "\n".join(lines)
+
+
 def definitions(
-    tree: ast.Module | ast.ClassDef, prefix: str = ""
+    tree: ast.Module | Definition, prefix: str = ""
 ) -> list[tuple[str, Definition]]:
     """List the functions, classes and methods of a module, by dotted name."""
     found: list[tuple[str, Definition]] = []

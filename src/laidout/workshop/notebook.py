@@ -1,0 +1,199 @@
+"""The workshop in a notebook: `check(my_function)`, `hint("name")`.
+
+The code runs in the notebook's own process, where the reader has defined it;
+a check that takes too long is stopped.
+"""
+
+import inspect
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, replace
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+
+from laidout.workshop import html, terminal
+from laidout.workshop.catalogue import (
+    Exercise,
+    find_exercises,
+    find_one,
+    load_catalogue,
+)
+from laidout.workshop.examining import (
+    is_started,
+    judged,
+    not_started,
+    result_of,
+)
+from laidout.workshop.isolation import Capped, Limits
+from laidout.workshop.judging import Judge
+from laidout.workshop.mine import bound, is_unwritten, package_object
+from laidout.workshop.observing import TimeUp
+from laidout.workshop.results import Result
+
+__all__ = ["Reports", "Text", "check", "hint", "solution"]
+
+
+@dataclass(frozen=True)
+class Reports:
+    """What a check has found, for the terminal and for a notebook."""
+
+    results: tuple[Result, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether all of it is right."""
+        return all(result.passed for result in self.results)
+
+    def __repr__(self) -> str:
+        console = Console(width=79, **terminal.PLAIN)
+        with console.capture() as captured:
+            for result in self.results:
+                console.print(terminal.report(result))
+        return captured.get().rstrip()
+
+    def _repr_html_(self) -> str:
+        return "\n".join(map(html.report, self.results))
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text that a notebook draws as Markdown."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_markdown_(self) -> str:
+        return self.text
+
+
+def check(mine: Any, exercise: str | None = None) -> Reports:
+    """Check a function or a class of your own.
+
+    Its name tells which exercise it is, or several of them if they share a
+    class; `exercise` names one of them.
+
+    Raises:
+        ValueError: if there is no such exercise.
+    """
+    name = getattr(mine, "__name__", None) or type(mine).__name__
+    found = find_exercises([exercise or name])
+    return Reports(tuple(_check(each, mine) for each in found))
+
+
+def _check(exercise: Exercise, mine: Any) -> Result:
+    """Check one exercise, the others from the package as far as need be."""
+    start = time.perf_counter()
+    heard = Capped()
+    seconds = Limits().seconds
+    try:
+        judge = Judge(exercise)
+        if not is_started(exercise, mine):
+            return not_started(exercise)
+        with (
+            redirect_stdout(heard),
+            redirect_stderr(heard),
+            _patience(seconds),
+            _others(exercise, mine),
+        ):
+            verdict = judged(judge, mine, load_catalogue())
+        result = result_of(exercise, verdict)
+    except TimeUp:
+        result = Result.of(
+            exercise,
+            "error",
+            f"It did not end within {seconds:g} seconds. Is there a loop "
+            "that never stops?",
+        )
+    spent = time.perf_counter() - start
+    return replace(result, printed=heard.text(), seconds=spent)
+
+
+@contextmanager
+def _others(exercise: Exercise, mine: Any) -> Iterator[None]:
+    """Let the package stand in for what the notebook has not written yet."""
+    namespace = _namespace(mine)
+    names = {e.object for e in load_catalogue().values()} - {exercise.object}
+    unwritten = {
+        dotted: package_object(dotted)
+        for dotted in names
+        if is_unwritten_anywhere(namespace.get(dotted.rpartition(".")[2]))
+    }
+    with bound(namespace, unwritten, unwritten):
+        yield
+
+
+def _namespace(mine: Any) -> dict[str, Any]:
+    """Return the global names that an object's code sees."""
+    module = sys.modules.get(getattr(mine, "__module__", ""))
+    names = vars(module) if module else {}
+    return getattr(inspect.unwrap(mine), "__globals__", names)
+
+
+def is_unwritten_anywhere(found: Any) -> bool:
+    """Tell whether an object, or a method of it, is still a skeleton."""
+    if isinstance(found, type):
+        return any(map(is_unwritten, vars(found).values()))
+    return is_unwritten(found)
+
+
+@contextmanager
+def _patience(seconds: float) -> Iterator[None]:
+    """Raise TimeUp after so many seconds, where the system can."""
+    main = threading.current_thread() is threading.main_thread()
+    if not main or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise TimeUp
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+_SHOWN: dict[str, int] = {}
+"""How many hints of an exercise this notebook has shown."""
+
+
+def hint(name: str, number: int | None = None) -> Text:
+    """Show a hint: one more each time, or a certain one.
+
+    Raises:
+        ValueError: if there is no such exercise, or no such hint.
+    """
+    exercise = find_one(name)
+    count = len(exercise.hints)
+    if number is not None and not 1 <= number <= count:
+        raise ValueError(f"number ({number}) must be from 1 to {count}")
+    shown = number or _SHOWN.get(exercise.name, 0) + 1
+    if shown > count:
+        return Text(
+            f"These were all {count} hints. There is also "
+            f'`solution("{exercise.name}")`.'
+        )
+    if number is None:
+        _SHOWN[exercise.name] = shown
+    return Text(f"**Hint {shown} of {count}.** {exercise.hints[shown - 1]}")
+
+
+def solution(name: str) -> Text:
+    """Show the book's solution: the tested source itself.
+
+    Raises:
+        ValueError: if there is no such exercise.
+    """
+    exercise = find_one(name)
+    return Text(f"```python\n{exercise.answer}```")
