@@ -131,12 +131,18 @@ def call_outside(capfd: pytest.CaptureFixture[str], *words: object) -> Done:
 
 
 def start(
-    folder: Path, *words: object, **variables: str
+    folder: Path,
+    *words: object,
+    program: Sequence[str] = ("-m", "laidout"),
+    **variables: str,
 ) -> subprocess.Popen[bytes]:
-    """Start the command in a process of its own, in a folder."""
+    """Start the command in a process of its own, in a folder.
+
+    `program` is what Python runs in its place.
+    """
     ours = {"PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
-        [sys.executable, "-m", "laidout", *map(str, words)],
+        [sys.executable, *program, *map(str, words)],
         cwd=folder,
         env=os.environ | ours | variables,
         stdin=subprocess.PIPE,

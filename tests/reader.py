@@ -4,18 +4,25 @@ What changes the whole process, as an exchange of objects does, is run in
 processes of their own, forked from one that has imported PyTorch.
 """
 
+import json
 import multiprocessing
+import sys
 import traceback
+from collections.abc import Iterable
 from functools import cache
 from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import MagicMock
+
+from oracle_command import Done
 
 from laidout.workshop import isolation
 from laidout.workshop.catalogue import Exercise, load_catalogue
 from laidout.workshop.skeleton import skeleton
 from laidout.workshop.source import find_in_file, helpers_of
+from laidout.workshop.taking_over import VARIABLE
 from laidout.workshop.workspace import start
 
 ATTEND = "attention-scaled-dot-product"
@@ -113,10 +120,37 @@ def in_a_process(source: str, **given: Any) -> Any:
     return answer
 
 
+INSIDE = """
+import os
+from oracle_command import call
+os.chdir(folder)
+os.environ.update(variables)
+answer = call(*words)
+"""
+
+
+def call_inside(passed: Iterable[str], *words: object) -> Done:
+    """Call the command as the process does that was started for `--mine`.
+
+    `passed` are the exercises whose objects are the reader's there.
+    """
+    done: Done = in_a_process(
+        INSIDE,
+        folder=Path.cwd(),
+        variables={VARIABLE: json.dumps(list(passed))},
+        words=words,
+    )
+    return done
+
+
 def _run(connection: Connection, source: str, given: dict[str, Any]) -> None:
     import torch
 
     torch.set_num_threads(1)
+    # Every optimizer imports it, which takes a second, only to keep out of
+    # its way.
+    stand_in: Any = MagicMock(disable=lambda function, *_, **__: function)
+    torch._dynamo = sys.modules["torch._dynamo"] = stand_in
     try:
         exec(source, given)
     except BaseException:

@@ -39,6 +39,10 @@ if TYPE_CHECKING:
 
 DEFAULT = Path("runs/phrases")
 """Where `laidout train` leaves the phrase model."""
+MISFIT = (
+    "If objects of your own were trained, name them with --mine; if they have "
+    "changed since, train again."
+)
 FIRST = "I like pizza"
 """The sentence of the book."""
 
@@ -90,7 +94,8 @@ def main() -> None:
     try:
         app(prog_name="laidout")
     except (ValueError, OSError) as error:
-        err.print(f"laidout: {error}", style="bold")
+        notes = getattr(error, "__notes__", [])
+        err.print("\n".join([f"laidout: {error}", *notes]), style="bold")
         sys.exit(1)
 
 
@@ -314,7 +319,8 @@ def _report(run: "Run", model: "Transformer", mine: Path | None) -> None:
     from laidout.evaluation import translate as translate_all
 
     (found,) = translate_all(model, run.tokenizer, [FIRST], 4, 0.6)
-    err.print(f"Your Transformer says: {FIRST} -> {found}")
+    said = found or "(nothing yet, it has learned too little)"
+    err.print(f"Your Transformer says: {FIRST} -> {said}")
     err.print(
         f"Now try: laidout translate --mine {shlex.quote(str(mine))}{where} "
         '"My sister bought twenty-five red apples on Monday"'
@@ -477,8 +483,14 @@ def _load(
             "or name another with --checkpoint"
         )
     path, tokenizer = find_model(checkpoint)
+    try:
+        model = load_model(path, tokenizer)
+    except ValueError as error:
+        if "fit the model" in str(error) or "the model's (" in str(error):
+            error.add_note(MISFIT)
+        raise
     with joined_processes(device) as place:
-        model = load_model(path, tokenizer).to(place.device)
+        model = model.to(place.device)
     fuse(model)
     return model, tokenizer
 

@@ -71,6 +71,26 @@ def test_task_and_body_are_markdown(box: Tag) -> None:
     assert text_of(box, "em") == "check"
 
 
+def test_it_says_which_command_checks_it(box: Tag) -> None:
+    commands = [code.get_text() for code in box.select("code")]
+    assert f"laidout check {NAME}" in commands
+
+
+def test_one_of_several_exercises_on_a_class_shows_its_methods_only(
+    tmp_path: Path,
+) -> None:
+    built = with_exercise(tmp_path, "decoding-beams-done").build()
+    found = built.soup().select_one("section.exercise")
+    assert found is not None
+    solution = text_of(found, "details.solution")
+    assert solution.count("def ") == 1
+    assert "def done(" in solution
+    assert "class Beams" not in solution
+    assert "def extend(" not in text_of(found, ".skeleton")
+    # It is drawn nowhere: the class has to be drawn as a whole.
+    assert not any(drawn(built.env).values())
+
+
 def test_the_skeleton_holds_no_line_of_the_solution(box: Tag) -> None:
     exercise = find_exercise(NAME)
     shown = text_of(box, ".skeleton pre").strip()

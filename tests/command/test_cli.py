@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -30,10 +31,12 @@ from oracle_command import (
     write_corpus,
 )
 from rich.console import Console
+from torch import Tensor
 
 import laidout.cli
 import laidout.data
 import laidout.evaluation
+from laidout.checkpoint import read_checkpoint, write_checkpoint
 from laidout.data import Corpus, Pair
 from laidout.run import Run
 from laidout.tokenizer import BPETokenizer
@@ -357,6 +360,32 @@ def test_the_advice_names_a_folder_of_ones_own() -> None:
     assert done.err.splitlines()[-1] == (
         "Now try: laidout translate \"I like pizza\" --checkpoint 'my run'"
     )
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ("Ich mag Pizza", "Ich mag Pizza"),
+        ("", "(nothing yet, it has learned too little)"),
+    ],
+)
+@pytest.mark.usefixtures("few_phrases")
+def test_a_model_of_the_readers_own_says_something(
+    found: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        laidout.cli, "taken_over", lambda *_, **__: nullcontext()
+    )
+    monkeypatch.setattr(laidout.cli, "_print_scores", lambda *_: None)
+    monkeypatch.setattr(laidout.cli, "_scores", lambda *_: None)
+    monkeypatch.setattr(laidout.evaluation, "translate", lambda *_: [found])
+    done = call("train", "--mine", "my own", "--steps", 2, *QUICK)
+    assert done.status == 0
+    assert done.err.splitlines()[-2:] == [
+        f"Your Transformer says: I like pizza -> {said}",
+        "Now try: laidout translate --mine 'my own' "
+        '"My sister bought twenty-five red apples on Monday"',
+    ]
 
 
 # --- train --resume ---------------------------------------------------------
@@ -741,6 +770,35 @@ def test_a_checkpoint_of_another_tokenizer_is_refused(copy: Path) -> None:
     BPETokenizer.train(["a b a b"], 260).save(copy / "tokenizer.json")
     done = call("translate", "--checkpoint", copy, "I")
     assert_refused(done, r"belongs to another tokenizer: to \w{16}, not to")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda t: {"a_part": t.popitem()[1], **t}, "does not fit the model:"),
+        (lambda t: {n: v[None].clone() for n, v in t.items()}, "has shape"),
+    ],
+    ids=["names", "shapes"],
+)
+@pytest.mark.parametrize("command", ["translate", "evaluate"])
+def test_a_model_that_does_not_fit_may_be_one_of_other_objects(
+    command: str,
+    spoil: Callable[[dict[str, Tensor]], dict[str, Tensor]],
+    message: str,
+    copy: Path,
+) -> None:
+    path = copy / "model.safetensors"
+    tensors, about = read_checkpoint(path)
+    write_checkpoint(path, spoil(dict(tensors)), about)
+    done = call(command, "--checkpoint", copy, given="I\n")
+    assert (done.out, done.status) == ("", 1)
+    first, second = done.err.splitlines()
+    assert first.startswith(f"laidout: {path}")
+    assert message in first
+    assert second == (
+        "If objects of your own were trained, name them with --mine; if they "
+        "have changed since, train again."
+    )
 
 
 # --- evaluate ---------------------------------------------------------------

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from oracle_command import QUICK, SOURCE, call, call_outside, write_corpus
-from reader import solve_in
+from reader import call_inside, solve_in
 
 from laidout.workshop.catalogue import load_catalogue
 
@@ -25,21 +25,8 @@ def test_whoever_solves_everything_has_a_transformer(
     assert call("start").status == 0
     monkeypatch.chdir(tmp_path / "my-transformer")
     solve_in(Path(), *CATALOGUE)
-    # 2. Every check is green, each with all others as the reader's own.
-    done = call("check", "--json")
-    found = json.loads(done.out)["exercises"]
-    assert [e["name"] for e in found] == list(CATALOGUE)
-    red = [(e["name"], e["message"]) for e in found if e["status"] != "passed"]
-    assert (red, done.status, done.err) == ([], 0, "")
-    # 3. Nothing is left to do.
-    done = call("progress")
-    count = len(CATALOGUE)
-    assert done.out.splitlines()[-2:] == [
-        f"{count} of {count} are done.",
-        "Next: laidout train --mine .",
-    ]
-    assert "to do" not in done.out
-    # 4. Train: all objects are the reader's.
+    # 2. Train, which checks them all, each with those before it as the
+    #    reader's own: every one is green, and all objects are the reader's.
     words = "--corpus", corpus, "--steps", 4, *QUICK
     done = call_outside(capfd, "train", "--mine", ".", *words)
     assert done.status == 0, done.err
@@ -47,12 +34,21 @@ def test_whoever_solves_everything_has_a_transformer(
     assert f"{objects} of {objects} objects are yours." in done.err
     for word in ("Refused", "Partly yours", "The package's"):
         assert word not in done.err
-    # 5. Translate, and score.
+    # 3. Nothing is left to do, and what is done is not checked again.
+    done = call("progress")
+    count = len(CATALOGUE)
+    assert done.out.splitlines()[-2:] == [
+        f"{count} of {count} are done.",
+        "Next: laidout train --mine .",
+    ]
+    for word in ("to do", "changed"):
+        assert word not in done.out
+    # 4. Translate, and score.
     words = "--mine", ".", "--checkpoint", "runs/tiny", "--beam", 2
-    done = call_outside(capfd, "translate", *words, "I see pizza", "I")
+    done = call_inside(CATALOGUE, "translate", *words, "I see pizza", "I")
     assert done.status == 0, done.err
     assert len(done.lines) == 2
-    done = call_outside(capfd, "evaluate", *words, "--json")
+    done = call_inside(CATALOGUE, "evaluate", *words, "--json")
     assert done.status == 0, done.err
     (score,) = json.loads(done.out)["scores"]
     assert (score["test_set"], score["sentences"]) == ("test", 7)

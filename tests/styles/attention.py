@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from laidout.attention import scaled_dot_product_attention
 from styles import right, wrong
 
 SDPA = "attention-scaled-dot-product"
@@ -75,6 +76,19 @@ def einsum_without_scale(
         weights = weights * mask
     used = weights if dropout is None else dropout(weights)
     return torch.einsum("...ts,...sd->...td", used, value), weights
+
+
+@wrong(SDPA, "not-for-tilde")
+def if_mask(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None = None,
+    dropout: nn.Module | None = None,
+) -> Pair:
+    if mask:
+        return one_query_at_a_time(query, key, value, mask, dropout)
+    return one_query_at_a_time(query, key, value, None, dropout)
 
 
 @wrong(SDPA, "empty-row-uniform")
@@ -413,6 +427,92 @@ class OnlyTestedOnItself(Usual):
         )
         z = self.attend(q, k, v, mask).permute(0, 2, 1, 3)
         return self.w_o(z.reshape(b, n, self.d_model))
+
+
+@wrong(MHA, "query-length-for-all")
+class CutAsLongAsTheKey(Usual):
+    def forward(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        mask: Tensor | None = None,
+    ) -> Tensor:
+        b, n, d = key.shape
+        q, k, v = (
+            layer(x).view(b, n, self.h, self.d_k).transpose(1, 2)
+            for layer, x in (
+                (self.w_q, query),
+                (self.w_k, key),
+                (self.w_v, value),
+            )
+        )
+        z = self.attend(q, k, v, mask).transpose(1, 2)
+        return self.w_o(z.contiguous().view(b, n, d))
+
+
+@wrong(MHA, "merged-with-the-keys-length")
+class MergedAsLongAsTheKey(Usual):
+    def forward(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        mask: Tensor | None = None,
+    ) -> Tensor:
+        b, n, d = key.shape
+        q, k, v = (
+            layer(x).unflatten(2, (self.h, self.d_k)).transpose(1, 2)
+            for layer, x in (
+                (self.w_q, query),
+                (self.w_k, key),
+                (self.w_v, value),
+            )
+        )
+        z = self.attend(q, k, v, mask).transpose(1, 2)
+        return self.w_o(z.contiguous().view(b, n, d))
+
+
+@wrong(MHA, "dropout-and-mask-swapped")
+class InAnotherOrder(Usual):
+    def forward(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        mask: Tensor | None = None,
+    ) -> Tensor:
+        q, k, v = (
+            torch.stack(layer(x).split(self.d_k, dim=-1), dim=1)
+            for layer, x in (
+                (self.w_q, query),
+                (self.w_k, key),
+                (self.w_v, value),
+            )
+        )
+        z, weights = scaled_dot_product_attention(q, k, v, self.drop, mask)
+        self.attention_weights = weights.detach()
+        return self.w_o(torch.cat(z.unbind(1), dim=-1))
+
+
+@wrong(MHA, "check-inverted")
+class Refusing(nn.Module):
+    def __init__(
+        self, d_model: int, num_heads: int, dropout: float = 0.0
+    ) -> None:
+        if d_model % num_heads == 0:
+            raise ValueError("d_model must be divisible by num_heads")
+        super().__init__()
+        four_layers(self, d_model)
+
+    def forward(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        mask: Tensor | None = None,
+    ) -> Tensor:
+        raise AssertionError("it cannot be built")
 
 
 @wrong(MHA, "mask-in-another-order")

@@ -171,6 +171,70 @@ def without_a_mask(
     return out
 
 
+@wrong(GREEDY, "padding-logit-is-zero")
+def with_a_zero(
+    model: Any, src: Tensor, max_len: int, bos_id: int, eos_id: int
+) -> Tensor:
+    if max_len < 1:
+        raise ValueError(f"max_len ({max_len}) must be 1 or more")
+    mode, pad = model.training, model.config.pad_id
+    model.eval()
+    src_mask = padding_mask(src, pad)
+    memory = model.encode(src, src_mask)
+    ys = torch.full((len(src), 1), bos_id)
+    done = torch.zeros(len(src), 1, dtype=torch.bool)
+    while ys.size(1) < max_len and not done.all():
+        out = model.decode(ys, memory, memory_mask=src_mask)
+        logits = model.output_projection(out)[:, -1]
+        logits[:, pad] = 0
+        word = logits.argmax(-1, keepdim=True)
+        word[done] = pad
+        done = done | (word == eos_id)
+        ys = torch.cat([ys, word], dim=-1)
+    model.train(mode)
+    return ys
+
+
+@wrong(GREEDY, "joined-as-rows")
+def in_rows(
+    model: Any, src: Tensor, max_len: int, bos_id: int, eos_id: int
+) -> Tensor:
+    if max_len < 1:
+        raise ValueError(f"max_len ({max_len}) must be 1 or more")
+    pad = model.config.pad_id
+    src_mask = padding_mask(src, pad)
+    memory = model.encode(src, src_mask)
+    ys = torch.full((len(src), 1), bos_id)
+    for _ in range(max_len - 1):
+        out = model.decode(ys, memory, memory_mask=src_mask)
+        logits = model.output_projection(out[:, -1])
+        logits[:, pad] = -math.inf
+        ys = torch.cat([ys, logits.argmax(-1, keepdim=True)])
+    return ys
+
+
+@wrong(GREEDY, "word-without-axis")
+def a_word_everywhere(
+    model: Any, src: Tensor, max_len: int, bos_id: int, eos_id: int
+) -> Tensor:
+    if max_len < 1:
+        raise ValueError(f"max_len ({max_len}) must be 1 or more")
+    mode, pad = model.training, model.config.pad_id
+    model.eval()
+    src_mask = padding_mask(src, pad)
+    memory = model.encode(src, src_mask)
+    ys = torch.full((len(src), 1), bos_id)
+    for _ in range(max_len - 1):
+        logits = model.output_projection(
+            model.decode(ys, memory, memory_mask=src_mask)
+        )
+        logits[..., pad] = -math.inf
+        word = logits.argmax(-1)
+        ys = torch.cat([ys, word.unsqueeze(1)], dim=1)
+    model.train(mode)
+    return ys
+
+
 @wrong(GREEDY, "one-too-short")
 def counts_bos_twice(
     model: Any, src: Tensor, max_len: int, bos_id: int, eos_id: int

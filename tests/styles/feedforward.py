@@ -1,5 +1,7 @@
 """The feed-forward network, as others write it."""
 
+from collections import OrderedDict
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -27,22 +29,23 @@ class TwoConvolutions(nn.Module):
 
 
 @right(FFN)
-class InARow(nn.Module):
+class InARow(nn.Sequential):
     """Dropout before the ReLU, and once more at the end, as in blogs."""
 
     def __init__(self, d_model: int, d_ff: int, dropout: float = 0.0) -> None:
-        super().__init__()
-        self.net = nn.Sequential(
-            nn.Linear(d_model, d_ff),
-            nn.Dropout(dropout),
-            nn.ReLU(inplace=True),
-            nn.Linear(d_ff, d_model),
-            nn.Dropout(dropout),
-        )
+        parts: dict[str, nn.Module] = {
+            "w_1": nn.Linear(d_model, d_ff),
+            "drop": nn.Dropout(dropout),
+            "bend": nn.ReLU(inplace=True),
+            "w_2": nn.Linear(d_ff, d_model),
+            "drop_again": nn.Dropout(dropout),
+        }
+        super().__init__(OrderedDict(parts))
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.net(x)
-        return y
+        for part in self:
+            x = part(x)
+        return x
 
 
 @right(FFN)
@@ -69,14 +72,14 @@ class ByHand(nn.Module):
 class ForgetsTheBend(nn.Module):
     def __init__(self, d_model: int, d_ff: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.layers = nn.Sequential(
+        self.w_1 = nn.Sequential(
             nn.Linear(d_model, d_ff),
             nn.Dropout(dropout),
-            nn.Linear(d_ff, d_model),
         )
+        self.w_2 = nn.Linear(d_ff, d_model)
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.layers(x)
+        y: Tensor = self.w_2(self.w_1(x))
         return y
 
 
@@ -84,12 +87,12 @@ class ForgetsTheBend(nn.Module):
 class FourTimesAsWide(nn.Module):
     def __init__(self, d_model: int, d_ff: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.up = nn.Linear(d_model, 2048)
-        self.down = nn.Linear(2048, d_model)
+        self.w_1 = nn.Linear(d_model, 2048)
+        self.w_2 = nn.Linear(2048, d_model)
         self.dropout = nn.Dropout(p=dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.down(self.dropout(self.up(x).clamp(min=0)))
+        y: Tensor = self.w_2(self.dropout(self.w_1(x).clamp(min=0)))
         return y
 
 
@@ -125,13 +128,13 @@ class NeverStopsDropping(nn.Module):
 class AsInBert(nn.Module):
     def __init__(self, d_model: int, d_ff: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.dense = nn.Linear(d_model, d_ff)
-        self.out = nn.Linear(d_ff, d_model)
+        self.w_1 = nn.Linear(d_model, d_ff)
+        self.w_2 = nn.Linear(d_ff, d_model)
         self.act = nn.GELU()
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.out(self.dropout(self.act(self.dense(x))))
+        y: Tensor = self.w_2(self.dropout(self.act(self.w_1(x))))
         return y
 
 
@@ -158,4 +161,34 @@ class DropsHalf(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.w_2(F.dropout(F.relu(self.w_1(x)), p=0.1))
+        return y
+
+
+@wrong(FFN, "layers-of-other-names")
+class AllInOne(nn.Module):
+    """As in blogs."""
+
+    def __init__(self, d_model: int, d_ff: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.Linear(d_model, d_ff),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(d_ff, d_model),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.net(x)
+        return y
+
+
+@wrong(FFN, "second-layer-of-another-name")
+class OneOther(ByHand):
+    def __init__(self, d_model: int, d_ff: int, dropout: float = 0.0) -> None:
+        super().__init__(d_model, d_ff, dropout)
+        self.back = self.w_2
+        del self.w_2
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.back(self.drop(F.relu(self.w_1(x))))
         return y

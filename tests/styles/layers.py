@@ -240,6 +240,33 @@ class Thrifty(nn.Module):
         return out
 
 
+@wrong(DEC, "parts-in-a-list")
+class OutOfSight(InALoop):
+    """Another part than in the known mistake."""
+
+    def __init__(
+        self, d_model: int, num_heads: int, d_ff: int, dropout: float = 0.1
+    ) -> None:
+        super().__init__(d_model, num_heads, d_ff, dropout)
+        self.attentions = [self.own, self.other]
+        del self.own, self.other
+
+    def forward(
+        self,
+        x: Tensor,
+        memory: Tensor,
+        tgt_mask: Tensor | None = None,
+        memory_mask: Tensor | None = None,
+    ) -> Tensor:
+        own, other = self.attentions
+        return self.run(
+            x,
+            lambda y: own(y, y, y, tgt_mask),
+            lambda y: other(y, memory, memory, memory_mask),
+            self.think,
+        )
+
+
 @wrong(DEC, "tgt-mask-for-the-memory")
 class OneMaskForAll(InALoop):
     def forward(

@@ -61,6 +61,29 @@ def floats(tokens: Tensor, pad_id: int) -> Tensor:
     return (tokens != pad_id).float()[:, None, None]
 
 
+@wrong(PADDING, "nothing-returned")
+def forgetful(tokens: Tensor, pad_id: int) -> None:
+    if tokens.dim() != 2:
+        raise ValueError("not a batch")
+    mask = tokens != pad_id
+    mask.unsqueeze(1).unsqueeze(2)
+
+
+@wrong(PADDING, "changes-the-tokens")
+def overwritten(tokens: Tensor, pad_id: int) -> Tensor:
+    if tokens.dim() != 2:
+        raise ValueError("not a batch")
+    mask = tokens.ne(pad_id)
+    tokens[mask] = 1
+    return mask[:, None, None]
+
+
+@wrong(PADDING, "error-by-chance")
+def reshaped(tokens: Tensor, pad_id: int) -> Tensor:
+    shape = tokens.shape[0], 1, 1, tokens.shape[1]
+    return tokens.ne(pad_id).reshape(shape)
+
+
 @right(CAUSAL)
 def loops(size: int, device: Device = None) -> Tensor:
     if size < 0:
@@ -119,6 +142,20 @@ def additive(size: int, device: Device = None) -> Tensor:
     return mask.masked_fill(future, float("-inf"))
 
 
+@wrong(CAUSAL, "nothing-returned")
+def printed(size: int, device: Device = None) -> None:
+    if size < 0:
+        raise ValueError("negative size")
+    torch.ones(1, 1, size, size, device=device).tril().bool()
+
+
+@wrong(CAUSAL, "negative-accepted")
+def row_by_row(size: int, device: Device = None) -> Tensor:
+    rows = [[j <= i for j in range(size)] for i in range(size)]
+    mask = torch.tensor(rows, dtype=torch.bool, device=device)
+    return mask.view(1, 1, len(rows), len(rows))
+
+
 @right(TARGET)
 def both_by_hand(tokens: Tensor, pad_id: int) -> Tensor:
     if tokens.dim() != 2:
@@ -169,3 +206,52 @@ def in_two_places(tokens: Tensor, pad_id: int) -> Tensor:
     batch, size = tokens.shape
     lower = torch.ones(size, size).tril().bool()
     return tokens.ne(pad_id).view(batch, 1, 1, size).logical_and(lower)
+
+
+@wrong(TARGET, "another-size")
+def one_less(tokens: Tensor, pad_id: int) -> Tensor:
+    batch, size = tokens.shape
+    lower = tokens.new_ones(size - 1, size - 1).tril().bool()
+    return tokens.ne(pad_id).view(batch, 1, 1, size) & lower
+
+
+@wrong(TARGET, "another-size")
+def one_more(tokens: Tensor, pad_id: int) -> Tensor:
+    batch, size = tokens.shape
+    place = torch.arange(size + 1, device=tokens.device)
+    lower = place[:, None] >= place
+    return tokens.ne(pad_id).view(batch, 1, 1, size) & lower
+
+
+@wrong(TARGET, "size-of-the-batch")
+def as_many_as_sentences(tokens: Tensor, pad_id: int) -> Tensor:
+    lower = tokens.new_ones(len(tokens), len(tokens)).tril() == 1
+    return (tokens != pad_id)[:, None, None] & lower
+
+
+@wrong(TARGET, "upper-triangle")
+def triu(tokens: Tensor, pad_id: int) -> Tensor:
+    batch, size = tokens.shape
+    upper = torch.triu(tokens.new_ones(size, size)).bool()
+    return tokens.ne(pad_id).view(batch, 1, 1, size) & upper
+
+
+@wrong(TARGET, "marks-the-future")
+def triu_without_diagonal(tokens: Tensor, pad_id: int) -> Tensor:
+    batch, size = tokens.shape
+    future = torch.triu(tokens.new_ones(size, size), diagonal=1).bool()
+    return tokens.ne(pad_id).view(batch, 1, 1, size) & future
+
+
+@wrong(TARGET, "and-for-ampersand")
+def python_and(tokens: Tensor, pad_id: int) -> Tensor:
+    batch, size = tokens.shape
+    lower = tokens.new_ones(size, size).tril().bool()
+    return tokens.ne(pad_id).view(batch, 1, 1, size) and lower
+
+
+@wrong(TARGET, "changes-the-tokens")
+def wiped(tokens: Tensor, pad_id: int) -> Tensor:
+    mask = both_by_hand(tokens, pad_id)
+    tokens.zero_()
+    return mask

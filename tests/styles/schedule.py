@@ -87,6 +87,29 @@ class SignLost(Base):
         return float(self.d**-0.5 * min(step**-0.5, step * self.w**1.5))
 
 
+@wrong(SCHEDULE, "line-without-the-step")
+class FlatAtFirst(Base):
+    def rate(self, step: int) -> float:
+        if step < 1:
+            raise ValueError("too early")
+        return float(min(1 / step**0.5, 1 / self.w**1.5) / self.d**0.5)
+
+
+@wrong(SCHEDULE, "one-step-behind")
+class CountingFromZero(Base):
+    calls = 0
+
+    def step(self, step_num: int) -> float:
+        self.rate(step_num)
+        rate = float(
+            min(self.calls**-0.5, self.calls / self.w**1.5) / self.d**0.5
+        )
+        self.calls += 1
+        for group in self.opt.param_groups:
+            group["lr"] = rate
+        return rate
+
+
 @wrong(SCHEDULE, "counts-itself")
 class Counting(Base):
     calls = 0

@@ -197,7 +197,7 @@ class MergesToTheEnd(BPETokenizer):
         return cls(merges)
 
 
-@wrong(TRAIN, "no-way-out")
+@wrong(TRAIN, "first-of-none")
 class NeverRunsOut(BPETokenizer):
     @classmethod
     def train(cls, texts: Iterable[str], vocab_size: int) -> "NeverRunsOut":

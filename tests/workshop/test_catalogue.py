@@ -17,6 +17,8 @@ from laidout.workshop.catalogue import (
     CatalogueError,
     Exercise,
     find_exercise,
+    find_exercises,
+    find_one,
     load_catalogue,
 )
 
@@ -173,6 +175,111 @@ def test_a_name_that_is_unknown_is_an_error_with_the_nearest_one() -> None:
     assert str(caught.value) == (
         "exercise 'atention-scaled-dot' does not exist; "
         "the nearest name is 'attention-scaled-dot-product'"
+    )
+
+
+# --- all that an exercise may be called -------------------------------------
+
+SDPA = "attention-scaled-dot-product"
+
+
+def called(*names: str) -> list[str]:
+    return [exercise.name for exercise in find_exercises([*names])]
+
+
+def test_without_a_name_all_are_found_in_their_order() -> None:
+    assert called() == list(CATALOGUE)
+
+
+@every_exercise
+def test_an_exercise_is_found_by_all_of_its_names(exercise: Exercise) -> None:
+    own = exercise.source.name
+    same = [e.name for e in CATALOGUE.values() if e.object == exercise.object]
+    neighbours = [
+        e.name for e in CATALOGUE.values() if e.module == exercise.module
+    ]
+    assert called(exercise.name) == [exercise.name]
+    assert called(own) == called(exercise.object) == same
+    assert called(exercise.module) == neighbours
+    assert called(f"{exercise.module}.py") == neighbours
+    for method in exercise.blank:
+        assert exercise.name in called(f"{own}.{method}")
+        assert set(called(f"{own}.{method}")) <= set(same)
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("scaled_dot_product_attention", SDPA),
+        ("laidout.attention.scaled_dot_product_attention", SDPA),
+        ("SCALED_DOT_PRODUCT_ATTENTION", SDPA),
+        ("Attention-Scaled-Dot-Product", SDPA),
+        ("causal_mask", "masks-causal"),
+        ("Causal_Mask", "masks-causal"),
+    ],
+)
+def test_small_and_large_letters_are_alike(name: str, found: str) -> None:
+    assert called(name) == [found]
+    assert find_one(name).name == found
+
+
+def test_a_class_is_found_in_small_letters_and_by_its_methods() -> None:
+    whole = called("BPETokenizer")
+    assert len(whole) > 1
+    assert called("bpetokenizer") == whole
+    one = called("BPETokenizer._encode_word")
+    assert one == called("BPETokenizer.encode") == ["tokenizer-encode"]
+    assert called("bpetokenizer._ENCODE_word") == one
+    assert set(one) < set(whole)
+
+
+def test_a_class_is_told_from_a_module_by_its_letters() -> None:
+    objects = {
+        name: {CATALOGUE[each].object for each in called(name)}
+        for name in ("Transformer", "transformer", "TRANSFORMER")
+    }
+    assert objects["Transformer"] == {"laidout.transformer.Transformer"}
+    assert objects["transformer"] > objects["Transformer"]
+    assert objects["TRANSFORMER"] == objects["transformer"]
+
+
+@pytest.mark.parametrize("name", ["masks", "masks.py", "Masks.py", "MASKS"])
+def test_a_module_may_be_named_by_its_file(name: str) -> None:
+    found = called(name)
+    assert found == called("masks")
+    assert {CATALOGUE[each].module for each in found} == {"masks"}
+
+
+def test_several_names_come_in_the_readers_order_and_once() -> None:
+    both = called("masks.py", "causal_mask", SDPA, "attention")
+    assert both == called("attention", "masks")
+    assert both == [name for name in CATALOGUE if name in both]
+
+
+@pytest.mark.parametrize(
+    ("name", "end"),
+    [
+        ("mask-causal", "the nearest name is 'masks-causal'"),
+        ("MASK-Causal.py", "the nearest name is 'masks-causal'"),
+        ("???", "laidout progress lists all of them"),
+        ("", "laidout progress lists all of them"),
+        ("_split_heads.", "laidout progress lists all of them"),
+    ],
+)
+def test_a_name_that_nobody_bears_is_an_error_of_one_line(
+    name: str, end: str
+) -> None:
+    for find in (find_one, lambda name: find_exercises([SDPA, name])):
+        with pytest.raises(CatalogueError) as caught:
+            find(name)
+        assert str(caught.value) == f"exercise {name!r} does not exist; {end}"
+
+
+def test_of_several_exercises_one_must_be_named() -> None:
+    with pytest.raises(CatalogueError) as caught:
+        find_one("masks.py")
+    assert str(caught.value) == (
+        f"'masks.py' is several exercises: {', '.join(called('masks'))}"
     )
 
 

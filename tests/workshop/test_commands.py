@@ -14,17 +14,21 @@ import pytest
 from oracle_command import Done, call
 from oracle_command import start as start_process
 from reader import ATTEND, MULTI, attend, edit, solve, solve_in
+from rich.console import Console
 
-from laidout.workshop.catalogue import load_catalogue
+from laidout.workshop import commands
+from laidout.workshop.catalogue import find_exercises, load_catalogue
 from laidout.workshop.commands import check_all
 from laidout.workshop.isolation import Workers
 from laidout.workshop.state import FILE, State
+from laidout.workshop.terminal import PLAIN
 
 CATALOGUE = load_catalogue()
 DOCUMENTED = {"name", "object", "status", "mistake", "message", "hint"}
 STATUSES = {"passed", "failed", "not started", "error"}
 COMMANDS = "start", "check", "hint", "solution", "progress"
 EXTEND = "decoding-beams-extend"
+CHECK_MULTI = f"laidout check {MULTI}"
 
 
 @pytest.fixture(autouse=True)
@@ -73,12 +77,25 @@ def test_without_a_workspace_the_way_to_one_is_shown(
     words: list[str], empty_folder: Path
 ) -> None:
     message = (
-        rf"{re.escape(str(empty_folder))} is no workspace: go to yours, "
-        r"name it with --dir, or write one with laidout start"
+        rf"{re.escape(str(empty_folder))} is no workspace: laidout start "
+        "writes one"
     )
-    assert_refused(call(*words), message)
+    here = f"{message}; if you have one, go there"
+    assert_refused(call(*words), here)
     assert_refused(call(*words, "--dir", empty_folder), message)
     assert list(empty_folder.iterdir()) == []
+
+
+def test_within_a_workspace_it_is_found(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (workspace / "notes" / "old").mkdir(parents=True)
+    monkeypatch.chdir(workspace / "notes" / "old")
+    assert call("check", ATTEND).status == 0
+    assert State.load(workspace).is_done(CATALOGUE[ATTEND])
+    assert row_of(call("progress"), ATTEND) == "done"
+    assert call("hint", ATTEND).status == 0
+    assert list(Path().iterdir()) == []
 
 
 @pytest.mark.parametrize("command", ["check", "hint", "solution"])
@@ -117,7 +134,7 @@ def test_start_writes_a_file_for_each_module() -> None:
     for name in files - {FILE}:
         assert f"my-transformer/{name}: written" in done.lines
     assert done.lines[-1] == (
-        "Next: cd my-transformer, read README.md, then laidout check"
+        "Next: cd my-transformer, then read README.md and open attention.py"
     )
 
 
@@ -126,7 +143,7 @@ def test_start_does_nothing_twice() -> None:
     before = {p.name: p.read_bytes() for p in Path("mine").iterdir()}
     done = call("start", "mine")
     assert done.status == 0
-    assert done.lines[0] == "mine is up to date."
+    assert done.lines[0] == f"{Path('mine').resolve()} is up to date."
     assert before == {p.name: p.read_bytes() for p in Path("mine").iterdir()}
 
 
@@ -137,6 +154,29 @@ def test_start_overwrites_nothing(workspace: Path) -> None:
     assert (workspace / "attention.py").read_bytes() == before
     (workspace / "masks.py").unlink()
     assert call("start", ".").lines[0] == "masks.py: written"
+
+
+@pytest.mark.parametrize("place", ["", "notes"])
+def test_start_within_a_workspace_brings_that_one_up_to_date(
+    place: str, workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (workspace / "notes").mkdir()
+    monkeypatch.chdir(workspace / place)
+    read = "read README.md and open attention.py"
+    way = f"Next: cd {workspace}, then {read}" if place else f"Next: {read}"
+    files = sorted(path.name for path in workspace.iterdir())
+    assert call("start").lines == [f"{workspace} is up to date.", "", way]
+    (workspace / "masks.py").unlink()
+    done = call("start")
+    assert done.lines == [f"{workspace / 'masks.py'}: written", "", way]
+    assert sorted(path.name for path in workspace.iterdir()) == files
+    assert list((workspace / "notes").iterdir()) == []
+
+
+def test_start_writes_another_workspace_if_it_is_named(
+    workspace: Path,
+) -> None:
+    assert "another/masks.py: written" in call("start", "another").lines
 
 
 def test_start_refuses_a_file(empty_folder: Path) -> None:
@@ -164,8 +204,96 @@ def test_a_module_is_all_of_its_exercises(workspace: Path) -> None:
     assert done.lines == [
         f"passed      {ATTEND}",
         f"not started {MULTI}",
-        "1 of 2 passed.",
+        "1 of 2 passed, 1 not started.",
+        f"Next: write MultiHeadAttention in attention.py, then {CHECK_MULTI}",
     ]
+    solve_in(workspace, MULTI)
+    done = call("check", "attention")
+    assert done.status == 0
+    assert done.lines == [
+        f"passed      {ATTEND}",
+        f"passed      {MULTI}",
+        "2 of 2 passed.",
+    ]
+
+
+def test_what_is_not_started_is_shown_if_it_is_named(workspace: Path) -> None:
+    done = call("check", MULTI)
+    assert (done.status, done.err) == (1, "")
+    assert done.lines == [
+        f"not started {MULTI}",
+        f"Next: write MultiHeadAttention in attention.py, then {CHECK_MULTI}",
+    ]
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let all exercises be these, for a check of all takes its time."""
+    names = [ATTEND, MULTI, "masks-causal"]
+    monkeypatch.setattr(
+        commands,
+        "find_exercises",
+        lambda given: find_exercises(given or names),
+    )
+
+
+@pytest.mark.usefixtures("few")
+def test_without_names_what_is_not_started_is_left_out(
+    workspace: Path,
+) -> None:
+    done = call("check")
+    assert (done.status, done.err) == (1, "")
+    assert done.lines == [
+        f"passed      {ATTEND}",
+        "1 of 3 passed, 2 not started.",
+        f"Next: write MultiHeadAttention in attention.py, then {CHECK_MULTI}",
+    ]
+    # In JSON all of them are there.
+    found = json.loads(call("check", "--json").out)["exercises"]
+    assert [e["status"] for e in found] == ["passed", *["not started"] * 2]
+
+
+@pytest.mark.usefixtures("few")
+def test_what_is_wrong_comes_before_what_is_next(workspace: Path) -> None:
+    forget_to_scale(workspace)
+    done = call("check")
+    assert done.lines[0] == f"failed      {ATTEND}"
+    assert done.lines[-1] == "0 of 3 passed, 2 not started."
+    assert re.findall(r"Next: .*\S", done.out) == [
+        f"Next: laidout hint {ATTEND}"
+    ]
+
+
+@pytest.mark.usefixtures("few")
+def test_an_error_of_a_whole_file_is_shown_once(workspace: Path) -> None:
+    (workspace / "attention.py").write_text("def f(:\n")
+    done = call("check")
+    assert (done.status, done.err) == (1, "")
+    assert done.out.count("attention.py, line 1: this is not Python") == 1
+    lines = [line.strip() for line in done.lines]
+    assert lines[0] == f"error       {ATTEND}"
+    assert lines[-3:] == [
+        "",
+        f"error       {MULTI}",
+        "0 of 3 passed, 1 not started.",
+    ]
+    # The line, and a mark below the place.
+    place = next(i for i, line in enumerate(lines) if "def f(:" in line)
+    mark = done.lines[place].index("def f(:") + len("def f(")
+    assert done.lines[place + 1].rstrip() == " " * mark + "^"
+    # A hint would be of no use.
+    assert "Next" not in done.out
+    found = json.loads(call("check", "--json").out)["exercises"]
+    assert ["not Python" in e["message"] for e in found] == [True, True, False]
+
+
+def test_the_errors_of_two_files_are_both_shown(workspace: Path) -> None:
+    (workspace / "attention.py").write_text("1 / 0\n")
+    (workspace / "masks.py").write_text("\n1 / 0\n")
+    done = call("check", ATTEND, "masks-causal")
+    assert "attention.py, line 1: ZeroDivisionError" in done.out
+    assert "masks.py, line 2: ZeroDivisionError" in done.out
+    assert done.out.count("1 / 0") == 2
 
 
 def test_several_are_checked_in_the_order_of_the_book(
@@ -173,7 +301,7 @@ def test_several_are_checked_in_the_order_of_the_book(
 ) -> None:
     done = call("check", MULTI, "attention", ATTEND)
     assert [line.split()[-1] for line in done.lines[:2]] == [ATTEND, MULTI]
-    assert done.lines[2] == "1 of 2 passed."
+    assert done.lines[2] == "1 of 2 passed, 1 not started."
 
 
 @pytest.mark.parametrize(
@@ -366,21 +494,25 @@ def test_watching_checks_again_whenever_a_file_changes(
         # 1. Everything once.
         watched.hear("Waiting for you to save")
         watched.hear(f"passed      {ATTEND}")
-        watched.hear("not started masks-causal")
-        watched.hear("1 of 3 passed.")
+        watched.hear("1 of 3 passed, 2 not started.")
+        watched.hear(f"then {CHECK_MULTI}\n")
         # 2. Then what has changed, even if nothing but the text tells.
         save_in_the_same_second(path, lambda: forget_to_scale(workspace))
         watched.hear("Waiting for you to save", times=2)
         watched.hear(f"failed      {ATTEND}")
-        watched.hear("0 of 2 passed.")
+        watched.hear("0 of 2 passed, 1 not started.")
         # 3. A file may be gone for a while.
         path.unlink()
-        watched.hear("attention.py is missing", times=2)
+        watched.hear(f"error       {MULTI}")
+        watched.hear("attention.py is missing")
         solve(workspace, ATTEND)
         watched.hear(f"passed      {ATTEND}", times=2)
     finally:
         status, errors = watched.press()
     assert (status, errors) == (130, "")
+    # What nobody has begun is counted, but not listed.
+    assert b"not started " not in watched.heard
+    assert watched.heard.count(b"attention.py is missing") == 1
 
 
 def test_ctrl_c_is_quiet_while_torch_is_being_imported(
@@ -400,23 +532,39 @@ def test_ctrl_c_is_quiet_while_torch_is_being_imported(
 def test_each_time_there_is_one_more_hint(workspace: Path) -> None:
     hints = CATALOGUE[ATTEND].hints
     for number, hint in enumerate(hints, 1):
-        done = call("hint", ATTEND, columns=200)
+        done = call("hint", ATTEND)
         assert (done.status, done.err) == (0, "")
-        head = f"Hint {number} of {len(hints)} for {ATTEND}"
-        assert done.lines[0] == head
-        assert words_of(done.out.removeprefix(head)) == words_of(hint)
+        head, _, *text = done.lines
+        assert head == f"Hint {number} of {len(hints)} for {ATTEND}"
+        if number < len(hints):
+            assert text[-2:] == ["", f"One more: laidout hint {ATTEND}"]
+            text = text[:-2]
+        assert max(map(len, text)) <= 80
+        # No terminal draws it, so code keeps its marks.
+        assert " ".join(text).split() == hint.split()
+    assert any("`" in hint for hint in hints)
     for _ in range(2):
         done = call("hint", ATTEND)
         assert done.status == 0
         assert done.out == (
-            f"These were all {len(hints)} hints of {ATTEND}. See one again "
+            f"These were all {len(hints)} hints of {ATTEND}.\nSee one again "
             f"with --number, or: laidout solution {ATTEND}\n"
         )
 
 
-def words_of(text: str) -> list[str]:
-    """Return the words of a text, without Markdown's marks."""
-    return re.sub(r"[`*_]", "", text).split()
+def test_in_a_terminal_a_hint_is_drawn(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hints = CATALOGUE[ATTEND].hints
+    number = next(n for n, hint in enumerate(hints, 1) if "`" in hint)
+    screen = Console(soft_wrap=True, force_terminal=True, **PLAIN)
+    monkeypatch.setattr(commands, "out", screen)
+    done = call("hint", ATTEND, "--number", number)
+    assert "\x1b[" in done.out
+    drawn = re.sub(r"\x1b\[[\d;]*m", "", done.out)
+    _, _, *text = drawn.splitlines()
+    bare = re.sub(r"[`*_]", "", hints[number - 1]).split()
+    assert " ".join(text).replace("_", "").split()[: len(bare)] == bare
 
 
 def test_a_certain_hint_can_be_seen_again(workspace: Path) -> None:
@@ -427,8 +575,10 @@ def test_a_certain_hint_can_be_seen_again(workspace: Path) -> None:
     # That was no step further.
     assert call("hint", ATTEND).lines[0].startswith("Hint 1 of ")
     assert call("hint", ATTEND, "--number", 0).status == 2
-    done = call("hint", ATTEND, "--number", count + 1)
-    assert done.out.startswith(f"These were all {count} hints")
+    # Nor is there a way to skip what comes before the solution.
+    message = rf"--number \({count + 1}\) must be from 1 to {count}"
+    assert_refused(call("hint", ATTEND, "--number", count + 1), message)
+    assert call("hint", ATTEND).lines[0].startswith("Hint 2 of ")
 
 
 def test_hints_are_counted_for_each_exercise(workspace: Path) -> None:
@@ -448,31 +598,31 @@ def test_a_hint_for_several_exercises_is_refused(workspace: Path) -> None:
 
 
 def test_a_solution_is_the_source_itself() -> None:
-    # No workspace is needed, and nobody is asked if nobody can answer.
-    for words in ([], ["--yes"]):
-        done = call("solution", ATTEND, *words)
+    # No workspace is needed, and with --yes nobody is asked.
+    for typed in (True, False):
+        done = call("solution", ATTEND, "--yes", typed=typed)
         assert (done.status, done.err) == (0, "")
         assert done.out == CATALOGUE[ATTEND].solution + "\n"
 
 
+@pytest.mark.parametrize("typed", [True, False], ids=["typed", "piped"])
 @pytest.mark.parametrize(
     ("answer", "status"), [("n\n", 1), ("\n", 1), ("", 1), ("y\n", 0)]
 )
-def test_whoever_can_be_asked_is_asked(answer: str, status: int) -> None:
-    done = call("solution", ATTEND, given=answer, typed=True)
+def test_whoever_does_not_say_yes_is_asked(
+    answer: str, status: int, typed: bool
+) -> None:
+    done = call("solution", ATTEND, given=answer, typed=typed)
     assert done.status == status
-    question = f"Show the whole solution of {ATTEND}?"
-    assert question in done.out + done.err
-    assert ("def scaled_dot_product" in done.out) == (status == 0)
-
-
-def test_with_yes_nobody_is_asked() -> None:
-    done = call("solution", ATTEND, "--yes", typed=True)
-    assert done.out == CATALOGUE[ATTEND].solution + "\n"
+    assert f"Show the whole solution of {ATTEND}?" in done.err
+    assert "Traceback" not in done.err
+    # The question stays out of a file that it may go into.
+    shown = CATALOGUE[ATTEND].solution + "\n" if status == 0 else ""
+    assert done.out == shown
 
 
 def test_of_a_class_in_parts_only_the_part_is_shown() -> None:
-    done = call("solution", EXTEND)
+    done = call("solution", EXTEND, "--yes")
     assert done.status == 0
     assert done.out.startswith("def extend(self, log_p: Tensor) -> None:\n")
     for other in ("class Beams", "def retire", "def done"):
@@ -483,7 +633,8 @@ def test_of_a_class_in_parts_only_the_part_is_shown() -> None:
 
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_every_solution_is_python(name: str) -> None:
-    done = call("solution", name)
+    done = call("solution", name, "--yes")
+    assert done.status == 0
     compile(done.out, name, "exec")
     assert "NotImplementedError" not in done.out
 
@@ -506,7 +657,8 @@ def test_progress_is_a_table_of_what_is_done(workspace: Path) -> None:
         assert row_of(done, name) == "to do"
     assert done.lines[-2:] == [
         f"0 of {count} are done.",
-        f"Next: laidout check {ATTEND}",
+        "Next: write scaled_dot_product_attention in attention.py, then "
+        f"laidout check {ATTEND}",
     ]
     call("check", ATTEND)
     done = call("progress", columns=100)
@@ -514,8 +666,9 @@ def test_progress_is_a_table_of_what_is_done(workspace: Path) -> None:
     assert row_of(done, MULTI) == "to do"
     assert done.lines[-2:] == [
         f"1 of {count} are done.",
-        f"Next: laidout check {MULTI}",
+        f"Next: write MultiHeadAttention in attention.py, then {CHECK_MULTI}",
     ]
+    assert "changed" not in done.out
 
 
 def test_what_was_changed_since_is_not_done(workspace: Path) -> None:
@@ -523,7 +676,10 @@ def test_what_was_changed_since_is_not_done(workspace: Path) -> None:
     path = workspace / "attention.py"
     text = path.read_text("utf-8")
     forget_to_scale(workspace)
-    assert row_of(call("progress"), ATTEND).startswith("changed")
+    done = call("progress")
+    assert row_of(done, ATTEND) == "changed"
+    what = "changed: edited since it passed; check it again."
+    assert done.lines[-4:-1] == [what, "", f"0 of {len(CATALOGUE)} are done."]
     # Another exercise of the file is another matter.
     path.write_text(text, "utf-8")
     solve_in(workspace, MULTI)
@@ -556,4 +712,7 @@ def test_every_chapter_is_named_once(workspace: Path) -> None:
 
 def test_progress_fits_into_a_narrow_window(workspace: Path) -> None:
     done = call("progress", columns=60)
-    assert max(map(len, done.lines)) <= 60
+    # What is to be copied is left to the terminal to wrap.
+    *lines, following = done.lines
+    assert following.startswith("Next: ")
+    assert max(map(len, lines)) <= 60

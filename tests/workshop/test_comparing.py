@@ -1,6 +1,7 @@
 """Differences: every kind of them is found, and told in a sentence."""
 
 import math
+import re
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from laidout.workshop.comparing import (
     difference,
 )
 from laidout.workshop.observing import Raised, Tampered
+from laidout.workshop.probes import Shape
 
 NAN, INFINITY = math.nan, math.inf
 TOLERANCE = 1e-9
@@ -54,7 +56,7 @@ def sentence(got: Any, wanted: Any) -> str:
         *(tensor(3), tensor([]), tensor([True, False]), torch.ones(2, 0)),
         tensor([NAN, INFINITY, -INFINITY, 0.0]),
         torch.empty(3, 2, device="meta"),
-        {1, 2},
+        *({1, 2}, Shape(), Shape((2, 3)), [Shape((2,)), None]),
     ],
     ids=repr,
 )
@@ -140,17 +142,42 @@ def test_plain_values_that_differ_are_both_told(
     assert found(got, wanted).wanted == describe(wanted)
 
 
+@pytest.mark.parametrize(
+    ("got", "wanted", "one", "other"),
+    [
+        (1 / 3, 1 / 3 + 2e-8, "0.3333333333", "0.3333333533"),
+        (0.5, 0.5 + 1e-8, "0.5", "0.50000001"),
+        (1e6 + 0.25, 1e6, "1000000.25", "1000000"),
+    ],
+)
+def test_numbers_have_digits_enough_to_see_that_they_differ(
+    got: float, wanted: float, one: str, other: str
+) -> None:
+    assert sentence(got, wanted) == f"x: got {one}, wanted {other}."
+    assert (found(got, wanted).got, found(got, wanted).wanted) == (one, other)
+    result = found([got, 1 / 3], [wanted, 1 / 3])
+    assert result.sentence == f"x, entry 0: got {one}, wanted {other}."
+    assert result.got == f"[{one}, 0.3333333333]"
+    assert result.wanted == f"[{other}, 0.3333333333]"
+
+
+def test_numbers_that_differ_in_their_last_bit_are_told_apart() -> None:
+    result = difference({"x": 1.0}, {"x": math.nextafter(1.0, 2.0)}, 0.0)
+    assert result is not None
+    assert result.sentence == "x: got 1, wanted 1.0000000000000002."
+
+
 KINDS = {
     "None": None,
     "a truth value": True,
     "a number": 1,
     "a text": "1",
-    "a bytes": b"1",
+    "of type bytes": b"1",
     "a tuple": (1,),
     "a list": [1],
     "a mapping": {"a": 1},
     "a tensor": torch.ones(1),
-    "a set": {1},
+    "of type set": {1},
 }
 
 
@@ -164,20 +191,68 @@ def test_values_of_two_kinds_are_never_alike(got: str, wanted: str) -> None:
         assert said == f"x is {got}, not {wanted}."
 
 
+# --- shapes -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("got", "wanted", "said"),
+    [
+        ((2, 3), (3, 2), "x has shape (2, 3), not (3, 2)."),
+        ((2,), (2, 1), "x has shape (2,), not (2, 1)."),
+        ((), (1,), "x has shape (), not (1,)."),
+    ],
+)
+def test_a_shape_that_is_wrong_is_told_like_that_of_a_tensor(
+    got: tuple[int, ...], wanted: tuple[int, ...], said: str
+) -> None:
+    assert sentence(Shape(got), Shape(wanted)) == said
+    result = found(torch.ones(got), torch.ones(wanted))
+    assert found(Shape(got), Shape(wanted)) == result
+
+
+@pytest.mark.parametrize(
+    ("got", "wanted", "said"),
+    [
+        (3, Shape((2,)), "x is a number, not a tensor."),
+        (None, Shape(()), "x is None, not a tensor."),
+        ((2, 3), Shape((2, 3)), "x is a tuple, not a tensor."),
+        ([2, 3], Shape((2, 3)), "x is a list, not a tensor."),
+        (Shape((2, 3)), 6, "x is a tensor, not a number."),
+        (Shape((2, 3)), (Shape((2, 3)),), "x is a tensor, not a tuple."),
+        ([Shape((2,)), 1], [Shape((3,)), 1], "x, entry 0 has shape (2,), not"),
+        ((Shape((2,)),), Shape((2,)), "x is a tuple, not a tensor."),
+    ],
+)
+def test_a_shape_stands_for_its_tensor(
+    got: Any, wanted: Any, said: str
+) -> None:
+    assert sentence(got, wanted).startswith(said)
+
+
+def test_in_place_of_a_shape_the_tensor_is_described() -> None:
+    result = found(3, Shape((2,)))
+    assert (result.got, result.wanted) == ("3", "tensor of shape (2,)")
+
+
 # --- nested values ----------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("got", "wanted", "said"),
     [
-        ((1, 2), (1,), "x has 2 parts, not 1."),
-        ([], [1], "x has 0 parts, not 1."),
-        ((1, 2, 3), (1, 5, 7), "x[1]: got 2, wanted 5."),
-        ([[1, 2], [3, 4]], [[1, 2], [3, 5]], "x[1][1]: got 4, wanted 5."),
-        (([1],), ((1,),), "x[0] is a list, not a tuple."),
-        ((None,), (1,), "x[0] is None, not a number."),
+        ((1, 2), (1,), "x has 2 entries, not 1."),
+        ([], [1], "x has 0 entries, not 1."),
+        ((1,), (1, 2), "x has 1 entry, not 2."),
+        ((1, 2, 3), (1, 5, 7), "x, entry 1: got 2, wanted 5."),
+        (
+            [[1, 2], [3, 4]],
+            [[1, 2], [3, 5]],
+            "x, entry 1, entry 1: got 4, wanted 5.",
+        ),
+        (([1],), ((1,),), "x, entry 0 is a list, not a tuple."),
+        ((None,), (1,), "x, entry 0 is None, not a number."),
         ({"a": {"b": 1}}, {"a": {"b": 2}}, "x a b: got 1, wanted 2."),
-        ({"a": (1, 2)}, {"a": (1, 3)}, "x a[1]: got 2, wanted 3."),
+        ({"a": (1, 2)}, {"a": (1, 3)}, "x a, entry 1: got 2, wanted 3."),
         ({"a": 1}, {"b": 1}, "x b is missing."),
         ({"a": 1, "b": 2}, {"a": 1}, "x b should not be there."),
     ],
@@ -195,7 +270,7 @@ def test_of_a_short_list_the_whole_is_shown() -> None:
 
 def test_of_a_tensor_in_a_list_the_grid_is_shown() -> None:
     result = found([torch.ones(2)], [torch.zeros(2)])
-    assert result.sentence.startswith("x[0][0] is 1, not 0; ")
+    assert result.sentence.startswith("x, entry 0[0] is 1, not 0; ")
     assert result.got_grid == [[("1", False), ("1", False)]]
 
 
@@ -314,6 +389,40 @@ def test_numbers_are_written_short(
     assert sentence(got, wanted).startswith(said)
 
 
+@pytest.mark.parametrize(
+    ("got", "wanted", "one", "other"),
+    [
+        (1.0, 1.25, "1", "1.25"),
+        (1.0, 1.0001, "1", "1.0001"),
+        (1 / 3, 1 / 3 + 1e-4, "0.333333", "0.333433"),
+        (123456.0, 123457.0, "123456", "123457"),
+        (1.0, 1 + 2e-8, "1", "1.00000002"),
+        (1.0, 1 + 2**-50, "1", "1.0000000000000009"),
+    ],
+)
+def test_a_number_of_a_tensor_has_digits_enough_to_see_the_difference(
+    got: float, wanted: float, one: str, other: str
+) -> None:
+    tensors = [torch.full((2,), x, dtype=torch.float64) for x in (got, wanted)]
+    result = difference({"x": tensors[0]}, {"x": tensors[1]}, 0.0)
+    assert result is not None
+    assert (result.got, result.wanted) == (one, other)
+    assert result.sentence.startswith(
+        f"x[0] is {result.got}, not {result.wanted}; 2 of its 2 "
+    )
+    # The grids show no fewer.
+    assert numbers(result.got_grid) == [[result.got] * 2]
+    assert numbers(result.wanted_grid) == [[result.wanted] * 2]
+
+
+def test_the_other_numbers_of_a_grid_get_as_many_digits() -> None:
+    result = found(tensor([1.0, 1 / 3]), tensor([1.0001, 1 / 3]))
+    assert numbers(result.got_grid) == [["1", "0.333333"]]
+    assert numbers(result.wanted_grid) == [["1.0001", "0.333333"]]
+    result = found(tensor([1.0, 1 / 3]), tensor([2.0, 1 / 3]))
+    assert numbers(result.got_grid) == [["1", "0.333"]]
+
+
 # --- grids ------------------------------------------------------------------
 
 
@@ -386,6 +495,57 @@ def test_of_a_large_matrix_the_part_around_the_first_is_shown(
     assert int(shown[i][j]) == 17 * row + column
 
 
+@pytest.mark.parametrize("shape", [(), (6,), (5, 1), (1, 6), (5, 6), (1,)])
+def test_of_a_matrix_that_is_shown_whole_no_part_is_named(
+    shape: tuple[int, ...],
+) -> None:
+    assert grids(shape, (0,) * len(shape)).window == ""
+    assert grids(shape, tuple(n - 1 for n in shape)).window == ""
+
+
+@pytest.mark.parametrize(
+    ("shape", "wrong", "window"),
+    [
+        ((7, 6), (0, 0), "rows 0 to 4 of 0 to 6"),
+        ((7, 6), (3, 5), "rows 1 to 5 of 0 to 6"),
+        ((7, 6), (6, 5), "rows 2 to 6 of 0 to 6"),
+        ((5, 9), (4, 8), "columns 3 to 8 of 0 to 8"),
+        ((17,), (9,), "columns 6 to 11 of 0 to 16"),
+        ((6, 7), (0, 6), "rows 0 to 4 of 0 to 5, columns 1 to 6 of 0 to 6"),
+        ((3, 5, 6), (2, 4, 5), "in [2]"),
+        ((2, 3, 1, 1), (0, 1, 0, 0), "in [0, 1]"),
+        ((2, 9, 2), (1, 8, 1), "in [1], rows 4 to 8 of 0 to 8"),
+    ],
+)
+def test_the_part_that_is_shown_is_named(
+    shape: tuple[int, ...], wrong: tuple[int, ...], window: str
+) -> None:
+    assert grids(shape, wrong).window == window
+
+
+@pytest.mark.parametrize("row", [0, 1, 6, 11, 12])
+@pytest.mark.parametrize("column", [0, 2, 8, 15, 16])
+def test_the_part_that_is_named_is_the_one_that_is_shown(
+    row: int, column: int
+) -> None:
+    result = grids((13, 17), (row, column))
+    named = re.fullmatch(
+        r"rows (\d+) to (\d+) of 0 to 12, columns (\d+) to (\d+) of 0 to 16",
+        result.window,
+    )
+    assert named is not None
+    top, bottom, left, right = map(int, named.groups())
+    assert numbers(result.wanted_grid) == [
+        [str(17 * i + j) for j in range(left, right + 1)]
+        for i in range(top, bottom + 1)
+    ]
+
+
+def test_what_has_no_grid_has_no_part() -> None:
+    for got, wanted in ((1, 2), ([1], [2]), (torch.ones(9), torch.ones(8))):
+        assert found(got, wanted).window == ""
+
+
 def test_nan_is_seen_in_a_grid() -> None:
     result = found(tensor([[NAN, 1.0]]), tensor([[0.0, 1.0]]))
     assert result.got_grid == [[("nan", False), ("1", True)]]
@@ -455,6 +615,10 @@ def test_tampering_is_told_whatever_else_happened() -> None:
         ((2, 3), "(2, 3)"),
         ([2, [3, "a"]], "[2, [3, 'a']]"),
         ((), "()"),
+        ((2,), "(2,)"),
+        ([2], "[2]"),
+        (Shape((2, 3)), "tensor of shape (2, 3)"),
+        ((Shape((2,)), None), "(tensor of shape (2,), None)"),
         (torch.ones(2, 3), "tensor of shape (2, 3), float32"),
         ([torch.ones(2)], "[tensor of shape (2,), float32]"),
     ],
@@ -465,4 +629,6 @@ def test_a_value_is_described_in_a_few_words(value: Any, text: str) -> None:
 
 def test_what_is_long_is_cut() -> None:
     assert describe([*range(100)]).endswith(" 23, ...]")
+    assert describe((*range(100),)).endswith(" 23, ...)")
+    assert describe([*range(24)]).endswith(" 23]")
     assert len(describe("a" * 1000)) == 200

@@ -12,6 +12,7 @@ from reader import ATTEND, MULTI, attend, edit, solve
 
 from laidout.workshop.catalogue import load_catalogue
 from laidout.workshop.examining import examine
+from laidout.workshop.judging import Judge
 from laidout.workshop.results import Evidence, Result, Task
 
 CATALOGUE = load_catalogue()
@@ -86,7 +87,7 @@ def test_a_mistake_comes_with_its_evidence(tmp_path: Path) -> None:
     assert found.says.endswith(".")
     assert found.call.startswith("scaled_dot_product_attention(query, key, ")
     assert re.match(
-        r"weights\[0, 0\] is [\d.]+, not [\d.]+; ", found.difference
+        r"the weights\[0, 0\] is [\d.]+, not [\d.]+; ", found.difference
     )
     assert found.got != found.wanted
     assert found.got_grid is not None
@@ -107,7 +108,13 @@ def test_what_nobody_knows_is_shown_by_the_property(tmp_path: Path) -> None:
     assert result.status == "failed"
     assert result.mistake is None
     assert result.nudge == ""
-    assert result.message == f"This does not hold: {result.evidence.says}"
+    # Once is enough: the sentence is not repeated as evidence.
+    known = [probe.says for probe in Judge(CATALOGUE[ATTEND]).probes]
+    assert result.message.removeprefix("Not so here: ") in known
+    assert result.evidence.says == ""
+    assert result.evidence.call.startswith("scaled_dot_product_attention(")
+    difference = result.evidence.difference
+    assert re.match(r"the output\[.+\] is .+, not ", difference)
 
 
 def test_an_error_is_shown_with_its_lines(tmp_path: Path) -> None:
@@ -120,7 +127,41 @@ def test_an_error_is_shown_with_its_lines(tmp_path: Path) -> None:
     )
     (line,) = result.evidence.lines
     assert re.fullmatch(r"attention\.py:\d+: numbers\[3\]", line)
-    assert result.evidence.says == ""
+    assert result.evidence.says == result.evidence.difference == ""
+
+
+def test_only_what_the_failing_call_writes_is_kept(tmp_path: Path) -> None:
+    folder = attend(
+        tmp_path,
+        "global calls",
+        "calls += 1",
+        "print('call', calls)",
+        "if mask is not None: raise LookupError",
+        above="calls = 0",
+    )
+    result = look(folder, ATTEND)
+    assert result.status == "failed"
+    found = re.fullmatch(r"call (\d+)\n", result.printed)
+    assert found is not None, result.printed
+    # There were others before, which went well.
+    assert int(found[1]) > 1
+    spoil(folder, "raise LookupError", "pass")
+    assert look(folder, ATTEND).printed == ""
+
+
+def test_the_line_of_a_file_that_cannot_be_run_is_shown(
+    tmp_path: Path,
+) -> None:
+    path = solve(tmp_path) / FILE
+    for text, lines in {
+        "def f():\n    return (1 2)\n": ("return (1 2)", "        ^"),
+        "import math\n\nmath.sqrt(-1)\n": ("math.sqrt(-1)",),
+        "x = 1\n": (),
+    }.items():
+        path.write_text(text)
+        result = look(tmp_path, ATTEND)
+        assert result.status == "error"
+        assert result.evidence == Evidence(lines=lines)
 
 
 def test_torch_is_as_it_was_afterwards(tmp_path: Path) -> None:
@@ -249,6 +290,7 @@ def test_what_is_green_is_used_by_what_builds_on_it(tmp_path: Path) -> None:
 
 def test_two_that_do_not_fit_each_other_are_named(tmp_path: Path) -> None:
     folder = forget_to_scale(solve(tmp_path, ATTEND, MULTI))
+    spoil(folder, "    # 1. Score", "    print('mine')\n    # 1. Score")
     result = look(folder, MULTI, ATTEND)
     assert result.status == "failed"
     assert result.message == (
@@ -257,6 +299,7 @@ def test_two_that_do_not_fit_each_other_are_named(tmp_path: Path) -> None:
     )
     assert result.evidence.difference
     assert result.evidence.call.startswith("MultiHeadAttention(")
+    assert set(result.printed.split()) == {"mine"}
 
 
 def test_one_of_several_that_does_not_fit_is_named(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """How the workshop speaks in a notebook."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree
@@ -16,6 +17,8 @@ from reports import (
     NAME,
     NOT_STARTED,
     PASSED,
+    RAISED,
+    UNNAMED,
     everywhere,
 )
 from rich.console import Console
@@ -27,10 +30,16 @@ from laidout.workshop.results import Evidence, Result
 every_status = pytest.mark.parametrize("result", EVERY, ids=lambda r: r.status)
 every_evil = pytest.mark.parametrize("text", EVIL)
 
+BEHIND = terminal.BEHIND
 TAGS = {
     *("div", "strong", "code", "p", "em", "pre", "dl", "dt", "dd"),
     *("table", "caption", "tbody", "tr", "td"),
 }
+
+
+def plain(text: str) -> str:
+    """Return a sentence as it is read where its code is drawn as code."""
+    return text.replace("`", "")
 
 
 def parsed(result: Result) -> Element:
@@ -100,33 +109,51 @@ def test_what_has_passed_needs_no_more_than_its_head() -> None:
     assert text_of(PASSED) == f"✓ passed {NAME}"
 
 
-@pytest.mark.parametrize("result", [ERROR, NOT_STARTED])
-def test_without_evidence_there_is_a_sentence_and_what_comes_next(
-    result: Result,
-) -> None:
+def test_without_evidence_there_is_a_sentence_and_what_comes_next() -> None:
+    result = replace(UNNAMED, evidence=Evidence())
     assert text_of(result).endswith(
         f'{NAME}{result.message}Next: hint("{NAME}")'
     )
+
+
+@pytest.mark.parametrize(
+    "result", [NOT_STARTED, replace(ERROR, evidence=Evidence())]
+)
+def test_where_no_hint_helps_a_sentence_is_all(result: Result) -> None:
+    assert text_of(result).endswith(f"{NAME}{result.message}")
+
+
+@every_status
+def test_only_to_what_has_failed_a_hint_is_what_comes_next(
+    result: Result,
+) -> None:
+    said = "Next: " in text_of(result)
+    assert said == (result.status == "failed")
+
+
+def test_of_an_error_the_line_is_shown_with_a_mark_below_it() -> None:
+    (output,) = parsed(ERROR).iter("pre")
+    assert output.text == "def attend(x:\n            ^"
 
 
 def test_a_failure_is_told_in_this_order() -> None:
     parts = [
         "failed",
         NAME,
-        FAILED.message,
+        plain(FAILED.message),
         "should hold",
-        EVIDENCE.says,
+        plain(EVIDENCE.says),
         "called",
         EVIDENCE.call,
         "came out",
         EVIDENCE.difference,
         "attention.py:4444: four()",
-        "got (✗ where it differs)",
+        "got (✗ where it differs, in [1], rows 0 to 1 of 0 to 6)",
         "wanted",
         "Your code wrote:",
         "scores tensor([1., 2.])",
-        "There seems to be a second one behind it, for later.",
-        FAILED.nudge,
+        BEHIND,
+        plain(FAILED.nudge),
         f'Next: hint("{NAME}")',
     ]
     text = text_of(FAILED)
@@ -139,7 +166,9 @@ SENTENCES = (
     *(FAILED.message, ERROR.message, EVIDENCE.says, EVIDENCE.call),
     *(EVIDENCE.difference, *EVIDENCE.lines, FAILED.nudge, FAILED.second),
     *("should hold", "called", "came out", "wanted", "Your code wrote:"),
-    "There seems to be a second one behind it, for later.",
+    *(BEHIND, UNNAMED.message, UNNAMED.evidence.difference, "[3, 4, 7]"),
+    *("[3, 5, 7]", RAISED.message, "KeyError", "def attend(x:", "^"),
+    *(EVIDENCE.window, NOT_STARTED.message),
     *("scores tensor([1., 2.])", "shape (2,)", "... and 5 more lines", "f(3)"),
     *("x" * 200 + " ...", "x" * 201, "-7e-05", "0.25", "0.75", "Next: "),
 )
@@ -149,33 +178,110 @@ SENTENCES = (
     ("result", "said"),
     [
         (PASSED, 0),
-        (ERROR, 2),
-        (FAILED, 20),
-        (replace(FAILED, second="", nudge="", printed=""), 15),
+        (ERROR, 3),
+        (FAILED, 21),
+        (replace(FAILED, second="", nudge="", printed=""), 16),
         (replace(FAILED, evidence=Evidence(call="f(3)")), 9),
-        (replace(FAILED, printed=" \n"), 17),
-        (replace(ERROR, printed="x" * 300 + "\ny" * 12), 5),
+        (replace(FAILED, printed=" \n"), 18),
+        (replace(ERROR, printed="x" * 300 + "\ny" * 12), 6),
+        (UNNAMED, 8),
+        (RAISED, 5),
     ],
 )
 def test_notebook_and_terminal_say_the_same(result: Result, said: int) -> None:
     console = Console(width=500, **terminal.PLAIN)
     with console.capture() as captured:
         console.print(terminal.report(result))
-    notebook = " ".join(" ".join(parsed(result).itertext()).split())
+    boxes = ("".join(part.itertext()) for part in pieces(parsed(result)))
+    notebook = " ".join(" ".join(boxes).split())
     lines = " ".join(captured.get().split())
-    found = [sentence for sentence in SENTENCES if sentence in notebook]
+    found = [sentence for sentence in SENTENCES if plain(sentence) in notebook]
     assert found == [sentence for sentence in SENTENCES if sentence in lines]
     assert len(found) == said
 
 
+def pieces(element: Element) -> Iterator[Element]:
+    """Yield the elements that hold text of their own."""
+    if (element.text or "").strip() or element.tag == "p":
+        yield element
+    else:
+        for part in element:
+            yield from pieces(part)
+
+
 @every_status
 def test_the_message_is_said_in_full(result: Result) -> None:
-    assert result.message in text_of(result)
+    assert plain(result.message) in text_of(result)
+
+
+@pytest.mark.parametrize("result", [FAILED, UNNAMED, RAISED])
+def test_nothing_is_said_twice(result: Result) -> None:
+    text = text_of(result)
+    rows = terminal.rows_of(result.evidence).values()
+    for said in (result.message, *rows):
+        assert text.count(plain(said)) == 1
+    assert text.count("KeyError") == (result == RAISED)
+
+
+def test_the_rows_are_those_of_the_terminal() -> None:
+    for result in EVERY:
+        box = parsed(result)
+        labels = [element.text for element in box.iter("dt")]
+        texts = ["".join(e.itertext()) for e in box.iter("dd")]
+        rows = terminal.rows_of(result.evidence)
+        assert labels == list(rows)
+        assert texts == [plain(text) for text in rows.values()]
+
+
+# --- code in sentences ------------------------------------------------------
+
+
+def codes(result: Result) -> list[str | None]:
+    """Return what is drawn as code, but for the name and the hint."""
+    found = [element.text for element in parsed(result).iter("code")]
+    return found[1:-1]
+
+
+def test_what_stands_between_backticks_is_code() -> None:
+    assert codes(FAILED) == ["d_k", "softmax", "softmax"]
+    assert "`" not in report(FAILED)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "shown"),
+    [
+        ("`x` and `y`", ["x", "y"], "x and y"),
+        ("`a < b` & c", ["a < b"], "a < b & c"),
+        ("`<b>&amp;`", ["<b>&amp;"], "<b>&amp;"),
+        ("one ` alone", [], "one ` alone"),
+        ("`x` and ` alone", ["x"], "x and ` alone"),
+        ("`` none", [], "`` none"),
+        ("`half \x1b[2J`", ["half \\x1b[2J"], "half \\x1b[2J"),
+    ],
+)
+def test_code_in_a_sentence_is_shown_and_not_obeyed(
+    text: str, code: list[str], shown: str
+) -> None:
+    result = replace(FAILED, message=text, nudge="", evidence=Evidence())
+    assert codes(result) == code
+    assert f"{NAME}{shown}" in text_of(result)
+    assert set(read(result).tags) <= TAGS
+
+
+def test_what_the_code_wrote_keeps_its_backticks() -> None:
+    evidence = Evidence(lines=("f.py:3: print('`x`')",))
+    result = replace(FAILED, printed="`x`", evidence=evidence)
+    output = [pre.text for pre in parsed(result).iter("pre")]
+    assert output == ["f.py:3: print('`x`')", "`x`"]
+
+
+# --- the rest ---------------------------------------------------------------
 
 
 def test_the_second_mistake_is_not_given_away() -> None:
     assert FAILED.second not in text_of(FAILED)
-    assert "second one" not in text_of(replace(FAILED, second=""))
+    assert BEHIND in text_of(FAILED)
+    assert BEHIND not in text_of(replace(FAILED, second=""))
 
 
 def test_wrong_numbers_are_marked_by_a_sign_and_not_by_colour() -> None:
@@ -190,6 +296,17 @@ def test_wrong_numbers_are_marked_by_a_sign_and_not_by_colour() -> None:
     assert re.findall(r"color\s*:", report(FAILED)) == []
 
 
+def test_which_part_of_a_tensor_is_shown_is_said_above_it() -> None:
+    heads = [
+        [c.text for c in parsed(replace(FAILED, evidence=e)).iter("caption")]
+        for e in (EVIDENCE, replace(EVIDENCE, window=""))
+    ]
+    assert heads == [
+        [f"got (✗ where it differs, {EVIDENCE.window})", "wanted"],
+        ["got (✗ where it differs)", "wanted"],
+    ]
+
+
 def test_the_output_keeps_its_lines() -> None:
     output = [pre.text for pre in parsed(FAILED).iter("pre")]
     assert output == [
@@ -202,12 +319,12 @@ def test_the_output_keeps_its_lines() -> None:
 def test_what_the_reader_wrote_is_shown_and_not_obeyed(text: str) -> None:
     result = everywhere(text)
     reader = read(result)
-    # The message, what should hold, the call, the difference, the line, two
-    # numbers, the output and the nudge.
-    assert reader.text.count(text) == 9
-    plain = read(everywhere("harmless"))
-    assert reader.tags == plain.tags
-    assert reader.attributes == plain.attributes
+    # The message, what should hold, the call, the difference, the line, the
+    # part, two numbers, the output and the nudge.
+    assert reader.text.count(text) == 10
+    harmless = read(everywhere("harmless"))
+    assert reader.tags == harmless.tags
+    assert reader.attributes == harmless.attributes
 
 
 @every_evil

@@ -15,13 +15,8 @@ from oracle_command import SOURCE
 from reader import ATTEND, MULTI, attend, edit, serve_without_limit, solve
 
 from laidout.workshop import isolation
-from laidout.workshop.isolation import (
-    ENOUGH,
-    FORKS,
-    Capped,
-    Limits,
-    Workers,
-)
+from laidout.workshop.capture import ENOUGH, Capped
+from laidout.workshop.isolation import FORKS, Limits, Workers
 from laidout.workshop.results import Result, Task
 
 FILE = "attention.py"
@@ -298,7 +293,7 @@ def test_files_that_are_closed_are_reported(
 # --- what it writes ---------------------------------------------------------
 
 
-def test_what_the_code_writes_is_kept(
+def test_what_the_code_writes_where_it_fails_is_kept(
     tmp_path: Path, workers: Workers, capfd: pytest.CaptureFixture[str]
 ) -> None:
     folder = attend(
@@ -306,10 +301,25 @@ def test_what_the_code_writes_is_kept(
         "import sys",
         "print(tuple(query.shape))",
         "print('to the other one', file=sys.stderr)",
+        "numbers = [][3]",
+        above="print('while the file is run')",
     )
     result = examine(workers, folder)
+    assert result.status == "failed"
+    assert result.printed == "(5, 11)\nto the other one\n"
+    assert capfd.readouterr() == ("", "")
+    # If it writes nothing there, what came while the file was run is shown.
+    edit(folder / FILE, "print(tuple(query.shape))", "pass")
+    edit(folder / FILE, "print('to the other one', file=sys.stderr)", "pass")
+    assert examine(workers, folder).printed == "while the file is run\n"
+
+
+def test_what_goes_well_is_not_heard(
+    tmp_path: Path, workers: Workers, capfd: pytest.CaptureFixture[str]
+) -> None:
+    result = examine(workers, attend(tmp_path, "print('eggs')"))
     assert result.passed
-    assert result.printed.startswith("(5, 11)\nto the other one\n(")
+    assert result.printed == ""
     assert capfd.readouterr() == ("", "")
 
 
@@ -322,9 +332,10 @@ def test_a_flood_is_cut_off(
         "print('spam ' * 20_000)",
         "for _ in range(100): os.write(1, b'eggs ' * 200)",
         "for _ in range(100): os.write(2, b'eggs ' * 200)",
+        "return value, value",
     )
     result = examine(workers, folder)
-    assert result.passed
+    assert result.status == "failed"
     flood, _, rest = result.printed.rpartition("\n")
     assert flood == "spam " * (ENOUGH // 5)
     assert re.fullmatch(r"\.\.\. and [\d,]+ characters more", rest)
@@ -358,7 +369,7 @@ FILES = {
     ),
     "nothing": (
         "",
-        rf"attention\.py defines no {NAME}; known: nothing\.",
+        rf"attention\.py defines no {NAME}\.",
     ),
     "another name": (
         "def scaled_dot_product_atention(): pass\n",
@@ -648,11 +659,19 @@ def test_importing_it_does_not_import_torch() -> None:
 # --- without fork -----------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def one() -> Iterator[Workers]:
+    """Give a process that is never forked; at the end it is gone."""
+    with Workers(Limits(seconds=60), forks=False) as alone:
+        yield alone
+    assert workers_left() == []
+
+
 def test_without_fork_one_process_serves_until_it_dies(
-    tmp_path: Path,
+    tmp_path: Path, one: Workers
 ) -> None:
     number = "import os; print(os.getpid())"
-    folder = attend(tmp_path / "talks", number)
+    folder = attend(tmp_path / "talks", above=number)
     folders = {
         "changes torch": "torch.set_grad_enabled(False)",
         "ends": "import sys; sys.exit()",
@@ -661,15 +680,13 @@ def test_without_fork_one_process_serves_until_it_dies(
     for name, line in folders.items():
         attend(tmp_path / name, line)
     pids, found = [], {}
-    with Workers(Limits(seconds=60), forks=False) as one:
-        for name in folders:
-            result = examine(one, tmp_path / name)
-            found[name] = result.status
-            result = examine(one, folder)
-            assert result.passed
-            pids.append(result.printed.split()[0])
-        assert len(workers_left()) == 1
-    assert workers_left() == []
+    for name in folders:
+        result = examine(one, tmp_path / name)
+        found[name] = result.status
+        result = examine(one, folder)
+        assert result.passed
+        pids.append(result.printed.split()[0])
+    assert len(workers_left()) == 1
     assert found == {
         "changes torch": "failed",
         "ends": "failed",
@@ -680,14 +697,13 @@ def test_without_fork_one_process_serves_until_it_dies(
 
 
 def test_without_fork_a_file_that_changes_torch_spoils_nothing(
-    tmp_path: Path,
+    tmp_path: Path, one: Workers
 ) -> None:
     folder = attend(tmp_path, above="torch.set_grad_enabled(False)")
     both = solve(tmp_path / "both", ATTEND, MULTI)
     edit(both / FILE, "weights.detach()", "weights")
-    with Workers(Limits(seconds=60), forks=False) as one:
-        assert examine(one, folder).status == "error"
-        # It is not detached, and without gradients one could not see that.
-        wrong = one.examine(Task(both, MULTI))
-        assert wrong.status == "failed"
-        assert "attention_weights" in wrong.evidence.says
+    assert examine(one, folder).status == "error"
+    # It is not detached, and without gradients one could not see that.
+    wrong = one.examine(Task(both, MULTI))
+    assert wrong.status == "failed"
+    assert "attention_weights" in wrong.evidence.says

@@ -1,5 +1,7 @@
 """The judge: what is right passes, and what is wrong gets its name."""
 
+import re
+import sys
 from typing import Any
 
 import pytest
@@ -8,8 +10,9 @@ from examiner import judge
 from torch import Tensor
 
 from laidout.workshop import judging
+from laidout.workshop.capture import captured
 from laidout.workshop.judging import raised_sentence
-from laidout.workshop.observing import Raised
+from laidout.workshop.observing import Raised, TimeUp
 
 NAME = "masks-causal"
 
@@ -80,7 +83,7 @@ def test_what_nobody_knows_is_said_in_the_words_of_the_probe() -> None:
     verdict = judge(NAME).verdict(odd)
     assert verdict.mistake is None
     assert verdict.probe is not None
-    assert verdict.problem == f"This does not hold: {verdict.probe.says}"
+    assert verdict.problem == f"Not so here: {verdict.probe.says}"
 
 
 def test_an_unknown_error_is_told_with_its_message() -> None:
@@ -93,6 +96,63 @@ def test_an_unknown_error_is_told_with_its_message() -> None:
         "causal_mask raised KeyError: 'nothing like it'"
     )
     assert verdict.raised is not None
+
+
+def test_what_was_printed_is_that_of_the_probe_that_failed() -> None:
+    calls: list[int] = []
+
+    def loud(size: int, device: Any = None) -> Tensor:
+        calls.append(size)
+        print(f"call {len(calls)} for {size}")
+        print("and a problem", file=sys.stderr)
+        if size > 3:
+            return right(size, device).float()
+        return right(size, device)
+
+    examiner = judge(NAME)
+    verdict = examiner.verdict(loud)
+    assert verdict.probe is not None
+    before = examiner.probes.index(verdict.probe)
+    lines = verdict.printed.splitlines()
+    first = int(re.findall(r"call (\d+) ", lines[0])[0])
+    assert lines[::2] == [
+        f"call {first + n} for {calls[first + n - 1]}"
+        for n in range(len(lines) // 2)
+    ]
+    assert set(lines[1::2]) == {"and a problem"}
+    assert first > before
+    # What it wrote while its mistake was looked for is nobody's concern.
+    assert first + len(lines) // 2 - 1 < len(calls)
+
+
+def test_what_is_right_is_not_quoted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def loud(size: int, device: Any = None) -> Tensor:
+        print("spam")
+        return right(size, device)
+
+    assert judge(NAME).verdict(loud).printed == ""
+    assert capsys.readouterr() == ("", "")
+
+
+def test_what_was_printed_before_an_error_is_kept() -> None:
+    def fails(size: int, device: Any = None) -> Tensor:
+        print(f"size is {size}")
+        raise KeyError(size)
+
+    printed = judge(NAME).verdict(fails).printed
+    assert re.fullmatch(r"size is \d+\n", printed)
+
+
+def test_an_interrupt_tells_whoever_listens_what_was_printed() -> None:
+    def slow(size: int, device: Any = None) -> Tensor:
+        print("begin")
+        raise TimeUp
+
+    with captured() as heard, pytest.raises(TimeUp):
+        judge(NAME).verdict(slow)
+    assert heard.text() == "begin\n"
 
 
 def test_what_is_not_written_is_no_mistake() -> None:

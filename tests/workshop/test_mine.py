@@ -15,6 +15,7 @@ import torch
 from laidout.attention import scaled_dot_product_attention
 from laidout.workshop.catalogue import Exercise, find_exercise
 from laidout.workshop.mine import (
+    LONG,
     UnreadableError,
     adopt,
     adopted,
@@ -53,6 +54,11 @@ def wrote(folder: Path, text: str, name: str = "attention.py") -> Path:
 
 def complaint(path: Path) -> str:
     """Return the sentence on a file that cannot be run."""
+    return str(trouble(path))
+
+
+def trouble(path: Path) -> UnreadableError:
+    """Return the error of a file that cannot be run."""
     with pytest.raises(UnreadableError) as caught:
         load_file(path)
     # The traceback would only show our own code.
@@ -60,7 +66,8 @@ def complaint(path: Path) -> str:
     text = str(caught.value)
     assert len(text.splitlines()) == 1
     assert str(path.parent) not in text
-    return text
+    assert all(line.strip() for line in caught.value.lines)
+    return caught.value
 
 
 # --- files that can be run --------------------------------------------------
@@ -147,6 +154,46 @@ def test_the_line_of_a_syntax_error_is_named(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("x = 1\n\ndef f(:\n    pass\n", ("def f(:", "      ^")),
+        # What stands before the line is left out, for the mark too.
+        ("def f():\n    x = = 1\n", ("x = = 1", "    ^")),
+        ("def f():\n\tx = = 1\r\n", ("x = = 1", "    ^")),
+        ("x = (\n", ("x = (", "    ^")),
+        ("x = 'abc\n", ("x = 'abc", "    ^")),
+        ("x = 1\nreturn x\n", ("return x", "^")),
+        ("def f():\nx = 1\n", ("x = 1", "^")),
+        # Where Python may count bytes, no mark is better than a wrong one.
+        ("é = 'ü' 3\n", ("é = 'ü' 3",)),
+    ],
+)
+def test_the_line_that_is_no_python_is_shown_with_a_mark_below_it(
+    tmp_path: Path, text: str, lines: tuple[str, ...]
+) -> None:
+    assert trouble(wrote(tmp_path, text)).lines == lines
+
+
+def test_a_line_that_is_very_long_is_not_shown(tmp_path: Path) -> None:
+    for length in (LONG, LONG + 1):
+        text = "x = = 1  #" + "x" * (length - 10)
+        lines = trouble(wrote(tmp_path, text)).lines
+        assert lines == ((text, "    ^") if length == LONG else ())
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"x = 1\n\0\n", b"# coding: no-such-encoding\n"]
+)
+def test_where_there_is_no_line_none_is_shown(
+    tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "attention.py"
+    if content:
+        path.write_bytes(content)
+    assert trouble(path).lines == ()
+
+
 def test_a_wrong_indent_is_a_syntax_error_too(tmp_path: Path) -> None:
     path = wrote(tmp_path, "def f():\n    x = 1\n  return x\n")
     said = complaint(path)
@@ -219,9 +266,11 @@ def test_a_folder_in_place_of_a_file_is_named(tmp_path: Path) -> None:
 def test_an_error_while_a_file_is_run_is_said_with_its_line(
     tmp_path: Path, text: str, said: str
 ) -> None:
-    found = complaint(wrote(tmp_path, text))
-    assert found.startswith(f"attention.py, line {said}")
-    assert not found.endswith((":", " "))
+    found = trouble(wrote(tmp_path, text))
+    assert str(found).startswith(f"attention.py, line {said}")
+    assert not str(found).endswith((":", " "))
+    number = int(said.partition(":")[0])
+    assert found.lines == (text.splitlines()[number - 1].strip(),)
 
 
 def test_an_error_in_a_neighbour_is_said_with_the_line_of_its_import(
@@ -232,6 +281,7 @@ def test_an_error_in_a_neighbour_is_said_with_the_line_of_its_import(
     assert complaint(path) == (
         "attention.py, line 2: ZeroDivisionError: division by zero"
     )
+    assert trouble(path).lines == ("import helper_of_mine",)
     wrote(tmp_path, "\n\nx = (\n", "helper_of_mine.py")
     assert complaint(path).endswith("(helper_of_mine.py, line 3)")
 
@@ -260,7 +310,9 @@ def test_the_object_of_an_exercise_is_found_in_its_file(
             "; the nearest name is 'scaled_dot_product_atention'.",
         ),
         ("x = y = 1\n_scaled_dot_product_attention = 2\n", "; known: x, y."),
-        ("", "; known: nothing."),
+        # Where nothing is, there is nothing to choose from.
+        ("", "."),
+        ("_x = 3\n", "."),
     ],
 )
 def test_without_it_the_nearest_name_is_said(

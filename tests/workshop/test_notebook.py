@@ -177,7 +177,8 @@ def test_a_wrong_function_fails_with_a_sentence_and_evidence(
     result = only(reports)
     assert not reports.passed
     assert result.status == "failed"
-    assert result.message == "This does not hold: It is right."
+    assert result.message == "Not so here: It is right."
+    assert result.evidence.says == ""
     assert result.evidence.call == "f(x)"
     assert "got 14, wanted 21" in result.evidence.difference
     assert result.seconds > 0.0
@@ -208,7 +209,7 @@ def test_a_name_that_is_not_known_is_an_error_with_the_nearest(
 
 
 @pytest.mark.usefixtures("toys")
-@pytest.mark.parametrize("thing", [None, 3, "triple", lambda x: x, [1]])
+@pytest.mark.parametrize("thing", [None, 3, "", lambda x: x, [1]])
 def test_what_is_no_object_of_an_exercise_is_an_error(thing: Any) -> None:
     with pytest.raises(ValueError, match=r"^exercise '[^']*' does not"):
         check(thing)
@@ -219,6 +220,14 @@ def test_what_is_no_object_of_an_exercise_is_an_error(thing: Any) -> None:
 def test_what_is_no_function_at_all_is_said(thing: Any) -> None:
     result = only(check(thing, "toy-triple"))
     assert result.status == "failed"
+    assert result.message.startswith("triple is ")
+
+
+@pytest.mark.usefixtures("toys")
+@pytest.mark.parametrize("name", ["triple", "toy-triple", "Triple"])
+def test_a_name_alone_is_no_function(name: str) -> None:
+    result = only(check(name))
+    assert (result.name, result.status) == ("toy-triple", "failed")
     assert result.message.startswith("triple is ")
 
 
@@ -364,6 +373,39 @@ def test_output_is_part_of_the_report(
     assert capsys.readouterr() == ("", "")
     assert "x is 7" in repr(reports)
     assert "x is 7" in reports._repr_html_()
+
+
+@pytest.mark.usefixtures("toys")
+def test_what_is_right_is_not_quoted(
+    cells: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    exec("def triple(x):\n    print('spam')\n    return 3 * x\n", cells)
+    reports = check(cells["triple"])
+    assert reports.passed
+    assert only(reports).printed == ""
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.usefixtures("toys")
+def test_of_several_probes_the_output_of_the_one_that_failed_is_shown(
+    cells: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def probes_of(name: str, module: str) -> list[Probe]:
+        return [
+            Probe(
+                *(name, "values", "It is right.", f"f({n})"),
+                lambda mine, n=n: {"the result": mine(n)},
+                1e-9,
+            )
+            for n in (0, 7, 11)
+        ]
+
+    monkeypatch.setattr(judging, "probes_of", probes_of)
+    text = "def triple(x):\n    print('x is', x)\n    return 2 * x\n"
+    exec(text, cells)
+    result = only(check(cells["triple"]))
+    assert result.evidence.call == "f(7)"
+    assert result.printed == "x is 7\n"
 
 
 @pytest.mark.usefixtures("toys")
@@ -592,6 +634,23 @@ def test_an_exercise_that_does_not_exist_is_an_error(ask: Any) -> None:
         ask("toy-tripel")
     with pytest.raises(ValueError, match="several exercises: toy-grow, toy-s"):
         ask("Thing")
+
+
+@pytest.mark.usefixtures("toys")
+def test_ones_own_object_may_be_given_in_place_of_its_name(
+    cells: dict[str, Any],
+) -> None:
+    exec(UNWRITTEN + THING, cells)
+    assert hint(cells["triple"]).text.startswith("**Hint 1 of 3.**")
+    assert hint("toy-triple").text.startswith("**Hint 2 of 3.**")
+    assert hint(cells["triple"], 1) == hint("triple", 1)
+    assert solution(cells["triple"]) == solution("toy-triple")
+    for ask in (hint, solution):
+        for thing in (cells["Thing"], cells["Thing"](3)):
+            with pytest.raises(ValueError, match="several exercises: toy-gr"):
+                ask(thing)
+        with pytest.raises(ValueError, match="'NoneType' does not exist"):
+            ask(None)
 
 
 @pytest.mark.usefixtures("toys")

@@ -20,7 +20,7 @@ from laidout.workshop.observing import (
     TimeUp,
     observe,
 )
-from laidout.workshop.probes import Probe
+from laidout.workshop.probes import Probe, Shape
 
 
 def look(run: Callable[[Any], Any], mine: Any = None) -> Any:
@@ -62,7 +62,18 @@ def test_what_is_seen_needs_no_gradient() -> None:
 def test_a_named_tuple_is_seen_as_a_tuple() -> None:
     seen = do(lambda: torch.ones(3, 2).max(0))["result"]
     assert type(seen) is tuple
-    assert type(do(lambda: torch.ones(2).shape)["result"]) is tuple
+
+
+def test_shapes_are_seen_wherever_they_stand() -> None:
+    seen = do(lambda: {"a": [Shape((2,))], "b": Shape((2, 3))})["result"]
+    assert type(seen["a"][0]) is Shape
+    assert type(seen["b"]) is Shape
+
+
+def test_what_torch_calls_a_size_is_a_tuple_to_whoever_returns_it() -> None:
+    seen = do(lambda: torch.ones(2, 3).shape)["result"]
+    assert type(seen) is tuple
+    assert seen == (2, 3)
 
 
 # --- what goes wrong --------------------------------------------------------

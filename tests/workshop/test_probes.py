@@ -13,6 +13,7 @@ from laidout.workshop.probes import (
     TOLERANCE,
     Observed,
     Probe,
+    Shape,
     error_of,
     probe,
     probes_of,
@@ -107,6 +108,17 @@ def test_an_exercise_without_probes_is_an_error() -> None:
 def test_a_module_without_checks_is_an_error() -> None:
     with pytest.raises(ModuleNotFoundError, match=r"checks\.differences"):
         probes_of("add", "differences")
+
+
+# --- shapes -----------------------------------------------------------------
+
+
+def test_a_shape_reads_like_a_tuple_and_is_told_from_one() -> None:
+    shape = Shape((2, 3))
+    assert shape == (2, 3)
+    assert (str(shape), f"{shape}", repr(shape)) == ("(2, 3)",) * 3
+    assert isinstance(shape, tuple)
+    assert not isinstance((2, 3), Shape)
 
 
 # --- errors -----------------------------------------------------------------

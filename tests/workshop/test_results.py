@@ -76,6 +76,7 @@ def test_json_holds_the_grids_number_by_number() -> None:
         [["1", True], ["0.25", False]],
         [["-7e-05", False], ["0", True]],
     ]
+    assert evidence["window"] == "in [1], rows 0 to 1 of 0 to 6"
     assert evidence["lines"] == list(EVIDENCE.lines)
 
 

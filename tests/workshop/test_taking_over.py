@@ -1,9 +1,10 @@
 """`--mine`: train, translate and evaluate with the reader's own objects."""
 
-import json
 import os
 import re
+import shutil
 import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,16 @@ from oracle_command import (
     Done,
     call,
     call_outside,
+    trained,
     write_corpus,
 )
 from oracle_command import start as start_process
-from reader import ATTEND, MULTI, attend, edit, in_a_process, solve
+from reader import ATTEND, MULTI, call_inside, edit, solve
 
 from laidout.workshop import taking_over
 from laidout.workshop.catalogue import load_catalogue
+from laidout.workshop.results import Result
 from laidout.workshop.state import State
-from laidout.workshop.taking_over import VARIABLE
 
 CATALOGUE = load_catalogue()
 COMMANDS = "train", "translate", "evaluate"
@@ -65,26 +67,6 @@ def assert_refused(done: Done, message: str) -> None:
     assert not Path("runs").exists()
 
 
-INSIDE = """
-import os
-from oracle_command import call
-os.chdir(folder)
-os.environ.update(variables)
-answer = call(*words)
-"""
-
-
-def call_inside(passed: list[str], *words: object) -> Done:
-    """Call the command as the process does that was started for it."""
-    done: Done = in_a_process(
-        INSIDE,
-        folder=Path.cwd(),
-        variables={VARIABLE: json.dumps(passed)},
-        words=words,
-    )
-    return done
-
-
 # --- from the reader's point of view ----------------------------------------
 
 
@@ -105,18 +87,21 @@ def test_it_trains_and_translates_with_what_is_green(
     words = "--corpus", corpus, "--mine", mine
     done = call_outside(capfd, "train", *words, *STEPS)
     assert done.status == 0, done.err
-    said = done.err.splitlines()
-    refused = rf"Refused: MultiHeadAttention \({MULTI} is red: .+\)"
-    assert re.fullmatch(refused, said.pop(1))
-    whose = [
-        "2 of 5 objects are yours.",
-        "Yours: scaled_dot_product_attention, LabelSmoothing.",
-        "Partly yours: BPETokenizer.",
-        "The package's: MultiHeadAttention, causal_mask.",
-    ]
-    assert said[0] == f"Checking what is yours in {mine} ..."
-    assert said[1:5] == whose
-    assert said[5] == f"Reading the corpus {corpus} ..."
+    refused = (
+        f"Refused: MultiHeadAttention, for {MULTI} does not pass. "
+        "attention_weights "
+    )
+    whose = (
+        "2 of 5 objects are yours. "
+        "Yours: scaled_dot_product_attention, LabelSmoothing. "
+        "Partly yours: BPETokenizer. "
+        "The package's: MultiHeadAttention, causal_mask. "
+    )
+    said = " ".join(done.err.split())
+    start, _, said = said.partition(" Refused: ")
+    assert start == f"Checking what is yours in {mine} ..."
+    assert f"Refused: {said}".startswith(refused)
+    assert f". {whose}Reading the corpus {corpus} ..." in said
     assert "The model is in runs/tiny/model.safetensors." in said
     assert re.search(r"test +\S+ +7 +\S+ ", done.out)
     state = State.load(mine)
@@ -130,13 +115,53 @@ def test_it_trains_and_translates_with_what_is_green(
         asked.extend(exercise.name for exercise in exercises)
         return check_all(folder, exercises, workers)
 
+    passed: list[str] = []
     monkeypatch.setattr(taking_over, "check_all", remember)
+    monkeypatch.setattr(taking_over, "_run_again", passed.extend)
     words = "--checkpoint", "runs/tiny", "--mine", mine
-    done = call_outside(capfd, "translate", "I see the girl", *words)
-    assert done.status == 0, done.err
-    assert len(done.lines) == 1
-    assert done.err.splitlines()[2:] == whose
+    done = call("translate", "I see the girl", *words)
+    assert set(passed) == {ATTEND, LOSS, "tokenizer-encode"}
+    inside = call_inside(passed, "translate", "I see the girl", *words)
+    assert (inside.status, inside.err) == (0, "")
+    assert len(inside.lines) == 1
+    # Whose each object is was said before.
+    assert done.err.splitlines()[-1] == "2 of 5 objects are yours."
+    assert " ".join(done.err.split()).count(refused) == 1
     assert set(asked) == {MULTI, *others}
+
+
+def test_the_lists_of_objects_fit_the_terminal(
+    mine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    solve(mine)
+
+    def check_all(folder: Path, exercises: Any, workers: Any) -> list[Result]:
+        found = {ATTEND: "passed", MULTI: "failed"}
+        return [
+            Result.of(e, found.get(e.name, "not started"), "It is wrong.")
+            for e in exercises
+        ]
+
+    monkeypatch.setattr(taking_over, "check_all", check_all)
+    monkeypatch.setattr(taking_over, "_run_again", lambda passed: 0)
+    said = {}
+    for command in COMMANDS:
+        done = call(command, "--mine", mine, columns=60)
+        assert (done.status, done.out) == (0, "")
+        checking, *lines = done.err.splitlines()
+        assert checking == f"Checking what is yours in {mine} ..."
+        assert max(map(len, lines)) <= 60
+        said[command] = " ".join(" ".join(lines).split())
+    objects = dict.fromkeys(e.source.name for e in CATALOGUE.values())
+    own, *others = objects
+    short = (
+        f"Refused: MultiHeadAttention, for {MULTI} does not pass. It is "
+        f"wrong. 1 of {len(objects)} objects are yours."
+    )
+    assert said["translate"] == said["evaluate"] == short
+    assert said["train"] == (
+        f"{short} Yours: {own}. The package's: {', '.join(others)}."
+    )
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -187,26 +212,27 @@ def test_everything_is_checked_again_before_training(
 
 
 def test_the_model_of_the_book_can_be_used_too(
-    corpus: Path, mine: Path
+    mine: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     # A checkpoint of the package's objects fits the reader's.
-    assert call("train", "--corpus", corpus, *STEPS).status == 0
+    run, _ = trained(tmp_path_factory)
     solve(mine, ATTEND, MULTI)
-    words = "translate", "--checkpoint", "runs/tiny", PAIRS[0][0]
+    words = "translate", "--checkpoint", run, PAIRS[0][0]
     done = call_inside([ATTEND, MULTI], *words, "--mine", mine)
     assert done == call(*words)
+    assert done.out == f"{PAIRS[0][1]}\n"
 
 
 def test_the_attention_of_the_readers_model_can_be_drawn(
-    corpus: Path, mine: Path
+    mine: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    assert call("train", "--corpus", corpus, *STEPS).status == 0
+    run = shutil.copytree(trained(tmp_path_factory)[0], tmp_path / "copy")
     solve(mine, ATTEND, MULTI, "layers-decoder")
     passed = [ATTEND, MULTI, "layers-decoder"]
-    words = "--checkpoint", "runs/tiny", "--show-attention", "--mine", mine
+    words = "--checkpoint", run, "--show-attention", "--mine", mine
     done = call_inside(passed, "translate", *words, "I see")
     assert done.status == 0
-    assert Path("runs/tiny/attention/i-see.svg").exists()
+    assert (run / "attention" / "i-see.svg").exists()
 
 
 # --- when it goes wrong -----------------------------------------------------
@@ -304,21 +330,12 @@ def trusting(monkeypatch: pytest.MonkeyPatch, *passed: str) -> None:
     monkeypatch.setattr(taking_over, "_passed", lambda *_: list(passed))
 
 
-def test_a_crash_while_it_trains_is_one_sentence(
-    corpus: Path,
-    mine: Path,
-    capfd: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    crash = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
-    fail_later(mine, crash)
-    trusting(monkeypatch, LOSS)
-    words = "--corpus", corpus, "--mine", mine
-    done = call_outside(capfd, "train", *words, *STEPS)
-    assert (done.status, done.out) == (1, "")
-    sentence = "laidout: your code crashed Python (SIGSEGV)"
-    assert sentence in done.err.splitlines()
-    assert "Traceback" not in done.err
+TRUSTING = """
+from laidout.cli import main
+from laidout.workshop import taking_over
+taking_over._passed = lambda *_: {some}
+main()
+"""
 
 
 def test_ctrl_c_saves_what_was_trained(
@@ -327,12 +344,13 @@ def test_ctrl_c_saves_what_was_trained(
     some = [ATTEND, LOSS]
     solve(mine, *some)
     words = "--corpus", corpus, "--mine", mine, "--steps", 10**6, *QUICK
-    process = start_process(empty_folder, "train", *words)
+    program = "-c", TRUSTING.format(some=some)
+    process = start_process(empty_folder, "train", *words, program=program)
     log = Path("runs/tiny/log.jsonl")
-    for _ in range(1200):
+    for _ in range(2400):
         if log.exists() and log.read_bytes().count(b"\n") > 2:
             break
-        time.sleep(0.1)
+        time.sleep(0.05)
     # A terminal sends it to all processes.
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
@@ -347,22 +365,43 @@ def test_ctrl_c_saves_what_was_trained(
     assert b"Traceback" not in err
 
 
-def test_the_status_is_that_of_the_other_process(
+KILLED = "signal.signal({0}, signal.SIG_DFL); signal.raise_signal({0})"
+CRASH = "laidout: your code crashed Python ({})\n"
+
+ENDS = {
+    "a status": ("sys.exit(7)", 7, ""),
+    "a success": ("pass", 0, ""),
+    # Before there is anything to save.
+    "Ctrl-C": (KILLED.format("signal.SIGINT"), 130, ""),
+    "a crash": (
+        KILLED.format("signal.SIGSEGV"),
+        1,
+        CRASH.format("SIGSEGV"),
+    ),
+    "an abort": ("os.abort()", 1, CRASH.format("SIGABRT")),
+}
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_it_ends_as_the_other_process_does(
+    case: str,
     mine: Path,
     capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    line, status, said = ENDS[case]
     trusting(monkeypatch, ATTEND)
-    attend(mine, above="import os; os._exit(7)")
-    assert call_outside(capfd, "train", "--mine", mine).status == 7
-    # Ctrl-C, before there is anything to save.
-    attend(
-        mine,
-        above="import signal\nsignal.signal(signal.SIGINT, signal.SIG_DFL)\n"
-        "signal.raise_signal(signal.SIGINT)",
-    )
-    done = call_outside(capfd, "train", "--mine", mine)
-    assert (done.status, done.err) == (130, "")
+    solve(mine, ATTEND)
+    # In the place of Python: what needs no PyTorch to end like that.
+    python = mine / "python"
+    words = f"#!{sys.executable}\nimport os, signal, sys\n"
+    check = "assert sys.argv[1:] == ['-m', 'laidout', *ours]\n"
+    ours = ["train", "--mine", str(mine)]
+    python.write_text(f"{words}ours = {ours}\n{check}{line}\n")
+    python.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(python))
+    done = call_outside(capfd, *ours)
+    assert done == Done(status, "", said)
 
 
 def test_without_it_nothing_is_taken_over(

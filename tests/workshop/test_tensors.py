@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from laidout.workshop.probes import Shape
 from laidout.workshop.tensors import (
     count,
     fill,
@@ -134,3 +135,15 @@ def test_shapes_of_whatever_comes_back() -> None:
     assert shapes((x, [x, None])) == ((2, 3), [(2, 3), None])
     assert shapes(torch.zeros(3).max(0)) == ((), ())
     assert shapes(7) == 7
+
+
+def test_a_shape_is_told_from_other_numbers_in_brackets() -> None:
+    x = torch.zeros(2, 3)
+    assert type(shapes(x)) is Shape
+    both = shapes((x, [x]))
+    assert [type(each) for each in (both, both[0], both[1], both[1][0])] == [
+        *(tuple, Shape, list, Shape)
+    ]
+    # Who returns a shape returns no tensor.
+    assert type(shapes(x.shape)) is tuple
+    assert type(shapes((2, 3))) is tuple

@@ -15,6 +15,8 @@ from reports import (
     NAME,
     NOT_STARTED,
     PASSED,
+    RAISED,
+    UNNAMED,
     everywhere,
 )
 from rich.cells import cell_len
@@ -24,12 +26,15 @@ from laidout.workshop.catalogue import find_exercise
 from laidout.workshop.results import Evidence, Result
 from laidout.workshop.state import State
 from laidout.workshop.terminal import (
+    BEHIND,
     PLAIN,
     err,
+    head,
     markdown,
     out,
     progress_table,
     report,
+    rows_of,
     shortened,
     summary,
     visible,
@@ -71,6 +76,12 @@ def test_the_first_line_says_status_and_exercise(result: Result) -> None:
     assert squeezed(first) == f"{result.status} {NAME}"
 
 
+@every_status
+def test_the_head_alone_is_the_first_line(result: Result) -> None:
+    first = shown(report(result), colour=True).splitlines()[0]
+    assert shown(head(result), colour=True).splitlines() == [first]
+
+
 def test_names_stand_below_each_other_whatever_the_status() -> None:
     places = {
         shown(report(result)).splitlines()[0].index(NAME) for result in EVERY
@@ -96,12 +107,12 @@ def test_a_failure_is_told_in_this_order() -> None:
         "came out",
         EVIDENCE.difference,
         "attention.py:4444: four()",
-        "got, with * where it differs",
+        "got, with * where it differs (in [1], rows 0 to 1 of 0 to 6)",
         "wanted\n",
         "Your code wrote:",
         "scores tensor([1., 2.])",
         "shape (2,)",
-        "There seems to be a second one behind it, for later.",
+        BEHIND,
         FAILED.nudge,
         f"Next: laidout hint {NAME}",
     ]
@@ -110,19 +121,33 @@ def test_a_failure_is_told_in_this_order() -> None:
     assert places == sorted(places)
 
 
-def test_an_error_is_a_sentence_and_what_to_do_next() -> None:
+def test_an_error_is_a_sentence_and_the_line_and_no_hint_helps() -> None:
     lines = shown(report(ERROR)).splitlines()
     assert [squeezed(line) for line in lines if line.strip()] == [
         f"error {NAME}",
         ERROR.message,
-        f"Next: laidout hint {NAME}",
+        "at def attend(x:",
+        "^",
     ]
+    code, mark = lines[3:5]
+    assert mark.index("^") == code.index("x") + 1
+
+
+def test_an_error_without_a_line_is_no_more_than_a_sentence() -> None:
+    text = shown(report(replace(ERROR, evidence=Evidence())))
+    assert squeezed(text) == f"error {NAME} {ERROR.message}"
+
+
+def test_only_to_what_has_failed_a_hint_is_what_comes_next() -> None:
+    for result in EVERY:
+        said = "Next: " in shown(report(result))
+        assert said == (result.status == "failed")
 
 
 def test_the_parts_of_a_report_stand_apart() -> None:
     lines = [line.strip() for line in shown(report(FAILED)).splitlines()]
     assert lines[2] == ""
-    for start in ("got, with", "Your code wrote", "There seems", "Next: "):
+    for start in ("got, with", "Your code wrote", "Another", "Next: "):
         (place,) = (n for n, x in enumerate(lines) if x.startswith(start))
         assert lines[place - 1] == ""
     assert lines[-1] == ""
@@ -131,7 +156,90 @@ def test_the_parts_of_a_report_stand_apart() -> None:
 def test_the_second_mistake_is_not_given_away() -> None:
     assert FAILED.second not in squeezed(shown(report(FAILED)))
     alone = shown(report(replace(FAILED, second="")))
-    assert "second one" not in squeezed(alone)
+    assert BEHIND in squeezed(shown(report(FAILED)))
+    assert BEHIND not in squeezed(alone)
+
+
+# --- what is told of the evidence -------------------------------------------
+
+
+def test_where_there_is_no_grid_both_values_are_told() -> None:
+    assert rows_of(UNNAMED.evidence) == {
+        "called": "next_tokens(scores)",
+        "came out": "the result, entry 1: got 4, wanted 5.",
+        "got": "[3, 4, 7]",
+        "wanted": "[3, 5, 7]",
+    }
+    lines = shown(report(UNNAMED)).splitlines()
+    got, wanted = (
+        next(x for x in lines if squeezed(x).startswith(label))
+        for label in ("got", "wanted")
+    )
+    assert got.index("[3, 4, 7]") == wanted.index("[3, 5, 7]")
+
+
+def test_where_there_is_a_grid_the_values_stand_there() -> None:
+    rows = rows_of(replace(EVIDENCE, got="0.24", wanted="0.51"))
+    assert list(rows) == ["should hold", "called", "came out"]
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        Evidence(difference="x: got 3, wanted 4.", got="3", wanted="4"),
+        Evidence(
+            difference="x has shape (2, 3), not (3, 2).",
+            got="(2, 3)",
+            wanted="(3, 2)",
+        ),
+        Evidence(difference="x is missing.", wanted="4"),
+        Evidence(
+            difference="It raised KeyError: 'x'", got="KeyError", wanted=""
+        ),
+    ],
+)
+def test_what_the_sentence_says_is_not_said_again(evidence: Evidence) -> None:
+    assert rows_of(evidence) == {"came out": evidence.difference}
+
+
+def test_what_should_not_be_there_is_told() -> None:
+    found = Evidence(difference="x b should not be there.", got="7")
+    assert rows_of(found) == {"came out": found.difference, "got": "7"}
+
+
+def test_of_an_error_that_the_message_tells_only_the_place_is_told() -> None:
+    assert list(rows_of(RAISED.evidence)) == ["called"]
+    assert [
+        squeezed(line)
+        for line in shown(report(RAISED)).splitlines()
+        if line.strip()
+    ] == [
+        f"failed {NAME}",
+        RAISED.message,
+        f"called {RAISED.evidence.call}",
+        "at attention.py:7: return x['x']",
+        f"Next: laidout hint {NAME}",
+    ]
+
+
+@pytest.mark.parametrize("result", [FAILED, UNNAMED, RAISED])
+def test_nothing_is_said_twice(result: Result) -> None:
+    text = squeezed(shown(report(result), 200))
+    evidence = result.evidence
+    for said in (result.message, *rows_of(evidence).values()):
+        assert text.count(squeezed(said)) == 1
+    for label in ("should hold", "called", "came out", " at "):
+        assert text.count(label) <= 1
+    assert text.count("KeyError") == (result == RAISED)
+
+
+def test_without_evidence_nothing_is_told() -> None:
+    assert rows_of(Evidence()) == {}
+
+
+def test_rows_can_be_shown() -> None:
+    evidence = everywhere("\x1b[2J").evidence
+    assert set(rows_of(evidence).values()) == {"\\x1b[2J"}
 
 
 def test_only_the_innermost_places_of_an_error_are_shown() -> None:
@@ -150,7 +258,7 @@ def test_what_there_is_no_evidence_for_is_left_out() -> None:
 
 def test_wrong_numbers_are_marked_without_colour() -> None:
     lines = [squeezed(x) for x in shown(report(FAILED)).splitlines()]
-    got = lines.index("got, with * where it differs")
+    (got,) = (n for n, x in enumerate(lines) if x.startswith("got, with *"))
     assert lines[got + 1 : got + 6] == [
         "1 0.25*",
         "-7e-05* 0",
@@ -169,6 +277,35 @@ def test_numbers_stand_below_each_other() -> None:
     assert first.index("5*") == second.rindex("0")
 
 
+def test_both_grids_have_the_same_columns() -> None:
+    evidence = Evidence(
+        got_grid=[[("1", True), ("-1.25e+07", False), ("3", True)]],
+        wanted_grid=[[("1000.5", True), ("2", True), ("0.333", True)]],
+    )
+    lines = shown(report(replace(FAILED, evidence=evidence))).splitlines()
+    (got,) = (line for line in lines if "-1.25e+07*" in line)
+    (wanted,) = (line for line in lines if "1000.5" in line)
+    assert got.rindex("3") == wanted.rindex("3")
+    assert got.index("7*") == wanted.index("2")
+    assert got.index("1 ") == wanted.index("5")
+
+
+def test_which_part_of_a_tensor_is_shown_is_said_above_it() -> None:
+    whole = replace(EVIDENCE, window="")
+    lines = [
+        shown(report(replace(FAILED, evidence=evidence))).splitlines()
+        for evidence in (EVIDENCE, whole)
+    ]
+    heads = [
+        next(line.strip() for line in each if "with *" in line)
+        for each in lines
+    ]
+    assert heads == [
+        f"got, with * where it differs ({EVIDENCE.window})",
+        "got, with * where it differs",
+    ]
+
+
 @every_status
 def test_colour_adds_nothing_but_colour(result: Result) -> None:
     plain = shown(report(result))
@@ -184,9 +321,9 @@ def test_colour_adds_nothing_but_colour(result: Result) -> None:
 @pytest.mark.parametrize("text", EVIL)
 def test_what_the_reader_wrote_is_shown_and_not_obeyed(text: str) -> None:
     found = without_spaces(shown(report(everywhere(text)), width=200))
-    # The message, what should hold, the call, the difference, the line, two
-    # numbers, the output and the nudge.
-    assert found.count(without_spaces(text)) == 9
+    # The message, what should hold, the call, the difference, the line, the
+    # part, two numbers, the output and the nudge.
+    assert found.count(without_spaces(text)) == 10
 
 
 @pytest.mark.parametrize("text", EVIL)
@@ -331,12 +468,19 @@ def test_output_of_nothing_but_space_is_not_shown() -> None:
 # --- what else is said ------------------------------------------------------
 
 
-def test_the_summary_counts_what_has_passed() -> None:
-    assert summary([PASSED, FAILED, NOT_STARTED]).plain == "1 of 3 passed."
+def test_the_summary_counts_what_has_passed_and_what_is_not_started() -> None:
+    assert summary([PASSED, FAILED, NOT_STARTED]).plain == (
+        "1 of 3 passed, 1 not started."
+    )
+    assert summary([NOT_STARTED, NOT_STARTED]).plain == (
+        "0 of 2 passed, 2 not started."
+    )
+    assert summary([FAILED, ERROR]).plain == "0 of 2 passed."
     assert summary([PASSED]).plain == "1 of 1 passed."
     assert summary([]).plain == "0 of 0 passed."
     assert summary([PASSED]).style == "green"
     assert summary([PASSED, FAILED]).style == ""
+    assert summary([PASSED, NOT_STARTED]).style == ""
 
 
 def test_a_hint_is_drawn_and_not_shown_as_its_source() -> None:

@@ -377,6 +377,50 @@ def test_a_workspace_is_looked_for_where_one_stands(
     assert find_workspace(None).resolve() == tmp_path
 
 
+def test_from_a_subfolder_the_workspace_is_found_further_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    (tmp_path / FILE).write_text("")
+    for place in (inner, tmp_path / "a", tmp_path):
+        monkeypatch.chdir(place)
+        assert find_workspace(None).resolve() == tmp_path
+        # Whoever names a folder means that one.
+        if place != tmp_path:
+            with pytest.raises(ValueError, match="is no workspace"):
+                find_workspace(Path())
+
+
+def test_the_nearest_workspace_is_the_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    (tmp_path / FILE).write_text("")
+    (tmp_path / "a" / FILE).write_text("")
+    monkeypatch.chdir(inner)
+    assert find_workspace(None) == tmp_path / "a"
+    (inner / "masks.py").write_text("")
+    assert find_workspace(None).resolve() == inner
+
+
+def test_further_up_a_file_that_only_bears_the_name_is_no_sign(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = tmp_path / "a"
+    inner.mkdir()
+    (tmp_path / "attention.py").write_text("")
+    (tmp_path / "data.py").write_text("")
+    monkeypatch.chdir(inner)
+    with pytest.raises(ValueError, match="is no workspace") as caught:
+        find_workspace(None)
+    assert str(caught.value) == (
+        f"{inner} is no workspace: laidout start writes one; if you have "
+        "one, go there"
+    )
+
+
 def test_another_folder_is_no_workspace(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("")
     (tmp_path / "attention.py").mkdir()
@@ -384,8 +428,9 @@ def test_another_folder_is_no_workspace(tmp_path: Path) -> None:
     for place in (tmp_path, tmp_path / "nowhere", tmp_path / "file"):
         with pytest.raises(ValueError, match="laidout start") as caught:
             find_workspace(place)
-        assert str(caught.value).startswith(f"{place} is no workspace: ")
-        assert "--dir" in str(caught.value)
+        assert str(caught.value) == (
+            f"{place} is no workspace: laidout start writes one"
+        )
 
 
 # --- what stands in the files -----------------------------------------------
@@ -567,6 +612,92 @@ def test_imports_keep_their_groups() -> None:
         "\nimport math\n\nimport torch\nfrom torch import Tensor, nn\n\n\n#"
     )
     assert text.startswith(groups)
+
+
+@every_module
+def test_imports_stand_in_blocks_python_first_and_the_package_last(
+    module: str,
+) -> None:
+    text = written(module)
+    nodes = [
+        node
+        for node in parse(module).body
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    first, last = nodes[0].lineno, nodes[-1].end_lineno
+    lines = text.splitlines()[first - 1 : last]
+    roots = [
+        {
+            (
+                node.module or "" if isinstance(node, ast.ImportFrom) else name
+            ).partition(".")[0]
+            for node in ast.parse(block).body
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for name in [node.names[0].name]
+        }
+        for block in "\n".join(lines).split("\n\n")
+    ]
+    places = [{kind(root) for root in each} for each in roots]
+    # One block a kind, none of them empty or twice, with one line between.
+    assert all(len(each) == 1 for each in places)
+    order = [place for each in places for place in each]
+    assert order == sorted(set(order))
+
+
+def kind(root: str) -> int:
+    """Say where imports of a package stand: Python, others, this one."""
+    if root in sys.stdlib_module_names:
+        return 0
+    return 2 if root == "laidout" else 1
+
+
+@every_module
+def test_within_a_block_the_package_is_in_alphabetical_order(
+    module: str,
+) -> None:
+    found = [
+        node.module
+        for node in parse(module).body
+        if isinstance(node, ast.ImportFrom)
+        and (node.module or "").startswith("laidout")
+    ]
+    assert found == sorted(found, key=str)
+    assert len(found) == len(set(found))
+
+
+@pytest.mark.parametrize(
+    ("body", "blocks"),
+    [
+        (
+            "import math\nfrom a import b\n",
+            [["import math", "from a import b"]],
+        ),
+        ("import math\n\nimport b\n", [["import math"], ["import b"]]),
+        ("import math\n\n\n\nimport b\n", [["import math"], ["import b"]]),
+        # A line that is left out leaves no gap, a block none either.
+        (
+            "import math\nimport idle\nimport b\n",
+            [["import math", "import b"]],
+        ),
+        ("import idle\n\nimport math\n", [["import math"]]),
+        (
+            "import math\n\nimport idle\n\nimport b\n",
+            [["import math"], ["import b"]],
+        ),
+        (
+            "import math\n\nfrom c import (\n    d,\n    idle,\n)\nimport b\n",
+            [["import math"], ["from c import d", "import b"]],
+        ),
+        ('"""About."""\nimport b\n', [["import b"]]),
+        ("import idle\n", []),
+        ("", []),
+    ],
+)
+def test_imports_that_are_used_keep_their_blocks(
+    body: str, blocks: list[list[str]]
+) -> None:
+    used = {"math", "b", "d"}
+    assert workspace._blocks(ast.parse(body), used) == blocks
 
 
 @every_module

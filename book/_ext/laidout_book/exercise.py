@@ -58,11 +58,10 @@ class ExerciseDirective(SphinxDirective):
             language="python",
             classes=["skeleton"],
         )
-        box += self.parse_content_to_nodes()
         box += self._markdown(
-            "In your workspace, the command that checks it is "
-            f"`laidout check {exercise.name}`."
+            f"Check it in your workspace: `laidout check {exercise.name}`."
         )
+        box += self.parse_content_to_nodes()
         box += self._hints(exercise, node_id)
         box += self._solution(exercise, node_id)
         return [box]

@@ -24,6 +24,8 @@ from laidout.workshop.source import (
 
 EXERCISES = Path(__file__).with_name("exercises")
 MIN_HINTS = 3
+MOST = 80
+"""Letters of a list of names that is shown in full."""
 ORDER = (
     *("attention", "masks", "feedforward", "embedding", "positional"),
     *("normalization", "layers", "transformer", "tokenizer", "data"),
@@ -177,7 +179,8 @@ def find_exercise(name: str, folder: Path = EXERCISES) -> Exercise:
 def find_exercises(names: list[str]) -> list[Exercise]:
     """Return the exercises of some names, in the reader's order; or all.
 
-    A name is that of an exercise, of an object or of a module.
+    A name is that of an exercise, of an object or method, or of a module or
+    its file.
 
     Raises:
         CatalogueError: naming the nearest, if there is none of a name.
@@ -185,18 +188,33 @@ def find_exercises(names: list[str]) -> list[Exercise]:
     catalogue = load_catalogue()
     wanted: set[str] = set()
     for name in names or catalogue:
-        found = {
-            exercise.name
-            for exercise in catalogue.values()
-            if name in (exercise.name, exercise.source.name, exercise.module)
-        }
+        bare = name.removesuffix(".py")
+        found = _called(bare, catalogue)
         if not found:
-            raise CatalogueError(
-                f"exercise {name!r} does not exist"
-                + nearest(name, list(catalogue))
-            )
+            close = nearest(bare.lower(), list(catalogue))
+            if len(close) > MOST:
+                close = "; laidout progress lists all of them"
+            raise CatalogueError(f"exercise {name!r} does not exist{close}")
         wanted |= found
     return [exercise for name, exercise in catalogue.items() if name in wanted]
+
+
+def _called(name: str, catalogue: Mapping[str, Exercise]) -> set[str]:
+    """Return the exercises of a name, else those in other letters."""
+    names = {e.name: _names_of(e) for e in catalogue.values()}
+    # Transformer is a class, transformer a module.
+    exact = {e for e, known in names.items() if name in known}
+    small = name.lower()
+    return exact or {
+        e for e, known in names.items() if small in map(str.lower, known)
+    }
+
+
+def _names_of(exercise: Exercise) -> set[str]:
+    """Return all that an exercise may be called."""
+    own = exercise.source.name
+    methods = {f"{own}.{method}" for method in exercise.blank}
+    return {exercise.name, own, exercise.module, exercise.object, *methods}
 
 
 def find_one(name: str) -> Exercise:

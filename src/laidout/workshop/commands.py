@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated
 
@@ -18,9 +19,10 @@ from laidout.workshop.catalogue import (
 )
 from laidout.workshop.isolation import Workers
 from laidout.workshop.results import Result, Task
-from laidout.workshop.state import State, digest
+from laidout.workshop.state import FILE, State, digest
 from laidout.workshop.terminal import (
     err,
+    head,
     markdown,
     out,
     progress_table,
@@ -55,20 +57,34 @@ ExerciseArgument = Annotated[
 @app.command()
 def start(
     folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Where to write it.")
-    ] = DEFAULT,
+        Path | None,
+        typer.Argument(
+            metavar="DIR",
+            help="Where to write it.",
+            show_default=f"{DEFAULT}, or here if this is a workspace",
+        ),
+    ] = None,
 ) -> None:
     """Write the workspace: one file a module, with the skeletons.
 
     What you have changed is never overwritten; what a newer version has for
     such a file is written beside it.
     """
-    done = write_workspace(folder)
+    place = folder or _present() or DEFAULT
+    done = write_workspace(place)
     for written in done:
         out.print(f"{written.path}: {written.what}")
     if not done:
-        out.print(f"{folder} is up to date.")
-    out.print(f"\nNext: cd {folder}, read README.md, then laidout check")
+        out.print(f"{place.resolve()} is up to date.")
+    go = "" if place.resolve() == Path.cwd() else f"cd {place}, then "
+    out.print(f"\nNext: {go}read README.md and open attention.py")
+
+
+def _present() -> Path | None:
+    """Return the workspace that we are in, if we are in one."""
+    here = Path.cwd()
+    found = (p for p in (here, *here.parents) if (p / FILE).is_file())
+    return next(found, None)
 
 
 @app.command()
@@ -95,14 +111,15 @@ def check(
     with Workers() as workers:
         if watch:
             _watch(place, exercises, workers)
+        screen = None if as_json else _Screen(brief=not names)
         results = check_all(
-            place, exercises, workers, None if as_json else _show
+            place, exercises, workers, screen.show if screen else None
         )
     if as_json:
         found = {"exercises": [result.as_json() for result in results]}
         print(json.dumps(found, indent=1), flush=True)
-    elif len(results) > 1:
-        out.print(summary(results))
+    else:
+        _conclude(results)
     if not all(result.passed for result in results):
         raise typer.Exit(1)
 
@@ -113,8 +130,42 @@ def _insist_on_one_way(watch: bool, as_json: bool) -> None:
         raise ValueError("--watch and --json cannot be used together")
 
 
-def _show(result: Result) -> None:
-    out.print(report(result), soft_wrap=False)
+class _Screen:
+    """Shows results as they come, and nothing twice.
+
+    A brief one leaves out what nobody has begun.
+    """
+
+    def __init__(self, brief: bool) -> None:
+        self.brief = brief
+        self._said = ""
+
+    def show(self, result: Result) -> None:
+        """Show a result; of an error that was shown, only whose it is."""
+        if self.brief and result.status == "not started":
+            return
+        again = result.status == "error" and result.message == self._said
+        self._said = result.message
+        shown = head(result) if again else report(result)
+        out.print(shown, soft_wrap=False)
+
+
+def _conclude(results: list[Result]) -> None:
+    """Count, and say what comes next if nothing is wrong so far."""
+    if len(results) > 1:
+        out.print(summary(results))
+    wrong = [r for r in results if r.status in ("failed", "error")]
+    idle = [r for r in results if r.status == "not started"]
+    if idle and not wrong:
+        out.print(f"Next: {_where(find_one(idle[0].name))}")
+
+
+def _where(exercise: Exercise) -> str:
+    """Say in which file an exercise is to be written."""
+    return (
+        f"write {exercise.source.name} in {exercise.module}.py, then "
+        f"laidout check {exercise.name}"
+    )
 
 
 def check_all(
@@ -161,8 +212,8 @@ def _watch(folder: Path, exercises: list[Exercise], workers: Workers) -> None:
         seen = now
         if changed:
             out.clear()
-            results = check_all(folder, changed, workers, _show)
-            out.print(summary(results))
+            screen = _Screen(brief=len(changed) > 1)
+            _conclude(check_all(folder, changed, workers, screen.show))
             out.print(
                 "Waiting for you to save; Ctrl-C ends. (Without --watch it "
                 "is checked once.)"
@@ -195,17 +246,28 @@ def hint(
     state = _state(find_workspace(folder))
     count = len(exercise.hints)
     shown = number or state.hints.get(exercise.name, 0) + 1
+    _insist_on_hint(number, count)
     if shown > count:
         out.print(
-            f"These were all {count} hints of {exercise.name}. See one again "
+            f"These were all {count} hints of {exercise.name}.\nSee one again "
             f"with --number, or: laidout solution {exercise.name}"
         )
         return
     out.print(f"Hint {shown} of {count} for {exercise.name}\n")
-    out.print(markdown(exercise.hints[shown - 1]), soft_wrap=False)
+    text = exercise.hints[shown - 1]
+    # Where it is not drawn, code keeps its marks.
+    out.print(markdown(text) if out.is_terminal else text, soft_wrap=False)
     if number is None:
         state.hints[exercise.name] = shown
         state.save()
+    if shown < count:
+        out.print(f"\nOne more: laidout hint {exercise.name}")
+
+
+def _insist_on_hint(number: int | None, count: int) -> None:
+    """Refuse the number of a hint that there is not."""
+    if number is not None and number > count:
+        raise ValueError(f"--number ({number}) must be from 1 to {count}")
 
 
 @app.command()
@@ -217,12 +279,14 @@ def solution(
 ) -> None:
     """Show the book's solution: the tested source itself."""
     exercise = find_one(name)
-    if not yes and sys.stdin.isatty():
-        typer.confirm(
-            f"Show the whole solution of {exercise.name}?",
-            abort=True,
-            err=True,
-        )
+    if not yes:
+        # The question is no part of what may go into a file.
+        with redirect_stdout(sys.stderr):
+            typer.confirm(
+                f"Show the whole solution of {exercise.name}?",
+                abort=True,
+                err=True,
+            )
     if out.is_terminal:
         out.print(Syntax(exercise.answer, "python"), soft_wrap=False)
     else:
@@ -236,8 +300,10 @@ def progress(folder: DirOption = None) -> None:
     exercises = list(load_catalogue().values())
     out.print(progress_table(exercises, state), soft_wrap=False)
     left = [e for e in exercises if not state.is_done(e)]
+    if any(map(state.has_changed, exercises)):
+        out.print("\nchanged: edited since it passed; check it again.")
     out.print(f"\n{len(exercises) - len(left)} of {len(exercises)} are done.")
     if left:
-        out.print(f"Next: laidout check {left[0].name}")
+        out.print(f"Next: {_where(left[0])}")
     else:
         out.print("Next: laidout train --mine .")

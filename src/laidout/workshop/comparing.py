@@ -1,7 +1,7 @@
 """Compare what two objects did, and say where they first differ."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from laidout.workshop.observing import Observation, Raised, Tampered
+from laidout.workshop.probes import Shape
 from laidout.workshop.results import Grid
 
 __all__ = ["Difference", "alike", "describe", "difference"]
@@ -22,7 +23,8 @@ class Difference:
     """Where two observations differ first.
 
     `name` is what was observed; `got` and `wanted` are short texts; the grids
-    are the part of two tensors around the first difference, row by row.
+    are the part of two tensors around the first difference, row by row, and
+    `window` says which part.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Difference:
     wanted: str = ""
     got_grid: Grid | None = None
     wanted_grid: Grid | None = None
+    window: str = ""
 
 
 def alike(one: Observation, other: Observation, tolerance: float) -> bool:
@@ -73,6 +76,11 @@ def _compare(
     """Yield the differences of two values, part by part."""
     if isinstance(wanted, Tensor) and isinstance(got, Tensor):
         yield from _compare_tensors(name, got, wanted, tolerance)
+    elif isinstance(wanted, Shape) and isinstance(got, Shape):
+        if got != wanted:
+            one, other = str(got), str(wanted)
+            sentence = f"{name} has shape {one}, not {other}."
+            yield Difference(name, sentence, one, other)
     elif _kind(got) != _kind(wanted):
         yield Difference(
             name,
@@ -85,12 +93,9 @@ def _compare(
     elif isinstance(wanted, tuple | list):
         yield from _compare_sequences(name, got, wanted, tolerance)
     elif not _same(got, wanted, tolerance):
-        yield Difference(
-            name,
-            f"{name}: got {describe(got)}, wanted {describe(wanted)}.",
-            describe(got),
-            describe(wanted),
-        )
+        one, other = _told_apart(got, wanted)
+        sentence = f"{name}: got {one}, wanted {other}."
+        yield Difference(name, sentence, one, other)
 
 
 def _compare_mappings(
@@ -119,19 +124,20 @@ def _compare_sequences(
 ) -> Iterator[Difference]:
     """Yield the differences of two tuples or lists."""
     if len(got) != len(wanted):
+        entries = "entry" if len(got) == 1 else "entries"
         yield Difference(
             name,
-            f"{name} has {len(got)} parts, not {len(wanted)}.",
+            f"{name} has {len(got)} {entries}, not {len(wanted)}.",
             describe(got),
             describe(wanted),
         )
         return
     for place, (one, other) in enumerate(zip(got, wanted, strict=True)):
-        for found in _compare(f"{name}[{place}]", one, other, tolerance):
+        for found in _compare(f"{name}, entry {place}", one, other, tolerance):
             # Short lists are easier to read as a whole.
             if found.got_grid is None:
                 yield Difference(
-                    name, found.sentence, describe(got), describe(wanted)
+                    name, found.sentence, *_told_apart(got, wanted)
                 )
             else:
                 yield found
@@ -155,15 +161,19 @@ def _compare_tensors(
         return
     first = tuple(int(i) for i in wrong.nonzero()[0])
     place = f"[{', '.join(map(str, first))}]" if first else ""
-    got_text, wanted_text = _number(got[first]), _number(wanted[first])
+    digits = _digits(got[first], wanted[first])
+    got_text = _number(got[first], digits)
+    wanted_text = _number(wanted[first], digits)
+    right = torch.zeros_like(wrong)
     yield Difference(
         name,
         f"{name}{place} is {got_text}, not {wanted_text}; {int(wrong.sum())} "
         f"of its {wrong.numel()} numbers differ.",
         got_text,
         wanted_text,
-        _grid(got, wrong, first),
-        _grid(wanted, torch.zeros_like(wrong), first),
+        _grid(got, wrong, first, digits),
+        _grid(wanted, right, first, digits),
+        _window_of(wanted, first),
     )
 
 
@@ -183,19 +193,43 @@ def _trait(tensor: Tensor, what: str) -> str:
     return str(getattr(tensor, what)).removeprefix("torch.")
 
 
-def _grid(tensor: Tensor, wrong: Tensor, first: tuple[int, ...]) -> Grid:
+def _grid(
+    tensor: Tensor, wrong: Tensor, first: tuple[int, ...], digits: int
+) -> Grid:
     """Cut out the rows and columns around the first difference."""
     lead = first[:-2]
     part, marks = tensor[lead], wrong[lead]
     while part.dim() < 2:
         part, marks = part[None], marks[None]
-    row, column = (0, 0, *first[len(lead) :])[-2:]
-    rows = _window(row, part.size(0), MOST_ROWS)
-    columns = _window(column, part.size(1), MOST_COLUMNS)
+    rows, columns = _part(part.shape, first)
     return [
-        [(_number(part[i, j]), not bool(marks[i, j])) for j in columns]
+        [(_number(part[i, j], digits), not bool(marks[i, j])) for j in columns]
         for i in rows
     ]
+
+
+def _part(shape: Sequence[int], first: tuple[int, ...]) -> list[range]:
+    """Return the rows and the columns of a tensor that are shown."""
+    place = (0, 0, *first)[-2:]
+    size = (1, 1, *shape)[-2:]
+    most = MOST_ROWS, MOST_COLUMNS
+    return [_window(*each) for each in zip(place, size, most, strict=True)]
+
+
+def _window_of(tensor: Tensor, first: tuple[int, ...]) -> str:
+    """Say which part of a tensor is shown, if it is not all of it."""
+    sizes = (1, 1, *tensor.shape)[-2:]
+    parts = zip(
+        ("rows", "columns"), _part(tensor.shape, first), sizes, strict=True
+    )
+    found = [
+        f"{what} {shown[0]} to {shown[-1]} of 0 to {size - 1}"
+        for what, shown, size in parts
+        if len(shown) < size
+    ]
+    if len(first) > 2:
+        found.insert(0, f"in [{', '.join(map(str, first[:-2]))}]")
+    return ", ".join(found)
 
 
 def _window(place: int, size: int, most: int) -> range:
@@ -204,12 +238,20 @@ def _window(place: int, size: int, most: int) -> range:
     return range(start, min(start + most, size))
 
 
-def _number(value: Tensor) -> str:
+def _digits(got: Tensor, wanted: Tensor) -> int:
+    """Return how many digits it takes to see a difference."""
+    for digits in (3, 6, 10):
+        if _number(got, digits) != _number(wanted, digits):
+            return digits
+    return 17
+
+
+def _number(value: Tensor, digits: int) -> str:
     """Write one number of a tensor."""
     number = value.item()
     if isinstance(number, bool | int):
         return str(number)
-    return f"{number:.3g}"
+    return f"{number:.{digits}g}"
 
 
 def _kind(value: Any) -> str:
@@ -221,13 +263,13 @@ def _kind(value: Any) -> str:
         tuple: "a tuple",
         list: "a list",
     }
-    if isinstance(value, Tensor):
+    if isinstance(value, Tensor | Shape):
         return "a tensor"
     if isinstance(value, int | float) and not isinstance(value, bool):
         return "a number"
     if isinstance(value, Mapping):
         return "a mapping"
-    return names.get(type(value), f"a {type(value).__name__}")
+    return names.get(type(value), f"of type {type(value).__name__}")
 
 
 def _same(got: Any, wanted: Any, tolerance: float) -> bool:
@@ -243,19 +285,30 @@ def _same(got: Any, wanted: Any, tolerance: float) -> bool:
     return bool(got == wanted)
 
 
-def describe(value: Any) -> str:
+def _told_apart(got: Any, wanted: Any) -> tuple[str, str]:
+    """Write two values with digits enough to see that they differ."""
+    for digits in (6, 10, 17):
+        one, other = describe(got, digits), describe(wanted, digits)
+        if one != other:
+            break
+    return one, other
+
+
+def describe(value: Any, digits: int = 6) -> str:
     """Write a value in a few words."""
     if isinstance(value, Tensor):
         shape = tuple(value.shape)
         return f"tensor of shape {shape}, {_trait(value, 'dtype')}"
+    if isinstance(value, Shape):
+        return f"tensor of shape {value}"
     if isinstance(value, tuple | list):
-        inside = ", ".join(map(describe, value[:24]))
-        more = ", ..." if len(value) > 24 else ""
-        return (
-            f"({inside}{more})"
-            if isinstance(value, tuple)
-            else (f"[{inside}{more}]")
-        )
+        inside = ", ".join(describe(each, digits) for each in value[:24])
+        if isinstance(value, list):
+            more = ", ..." if len(value) > 24 else ""
+            return f"[{inside}{more}]"
+        # A tuple of one has a comma, as in Python.
+        more = ", ..." if len(value) > 24 else "," * (len(value) == 1)
+        return f"({inside}{more})"
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return f"{value:.{digits}g}"
     return repr(value)[:200]

@@ -43,7 +43,8 @@ def examine(task: Task) -> Result:
     try:
         result = _Examination(task).result()
     except UnreadableError as error:
-        result = Result.of(exercise, "error", str(error))
+        evidence = Evidence(lines=error.lines)
+        result = Result.of(exercise, "error", str(error), evidence=evidence)
     return replace(result, seconds=time.perf_counter() - start)
 
 
@@ -155,13 +156,13 @@ class _Examination:
         for other in solved:
             verdict = self._verdict(self._parts([other]))
             if not verdict.passed:
-                found = result_of(self.exercise, verdict)
                 return Result.of(
                     self.exercise,
                     "failed",
                     f"{name} is right with the package's "
                     f"{other.source.name}, but not with yours.",
-                    evidence=found.evidence,
+                    evidence=_evidence(verdict, in_full=True),
+                    printed=verdict.printed,
                 )
         return Result.of(
             self.exercise,
@@ -223,6 +224,7 @@ def result_of(exercise: Exercise, verdict: Verdict) -> Result:
             exercise,
             "failed",
             f"{part} is not written yet: it still raises NotImplementedError.",
+            printed=verdict.printed,
         )
     mistake, second = verdict.mistake, verdict.second
     return Result.of(
@@ -232,21 +234,25 @@ def result_of(exercise: Exercise, verdict: Verdict) -> Result:
         mistake=mistake.slug if mistake else None,
         nudge=mistake.nudge if mistake else "",
         second=second.says if second else "",
-        evidence=_evidence(verdict),
+        evidence=_evidence(verdict, in_full=mistake is not None),
+        printed=verdict.printed,
     )
 
 
-def _evidence(verdict: Verdict) -> Evidence:
-    """Collect what a sentence rests on."""
+def _evidence(verdict: Verdict, in_full: bool) -> Evidence:
+    """Collect what a sentence rests on; in full, what it says itself too."""
     probe, found = verdict.probe, verdict.difference
     if probe is None or found is None:
         return Evidence()
-    # An error, or a change of what all share, speaks for itself.
     plain = bool(found.name)
+    # To a mistake, a change of what all share adds nothing.
+    other = verdict.raised is not None or verdict.mistake is None
+    says = probe.says if plain and in_full else ""
     return Evidence(
-        says=probe.says if plain else "",
+        says=says,
         call=probe.call,
-        difference=found.sentence if plain or verdict.raised else "",
+        difference=found.sentence if plain or (in_full and other) else "",
+        window=found.window,
         got=found.got,
         wanted=found.wanted,
         got_grid=found.got_grid,

@@ -1,10 +1,16 @@
 """How the workshop speaks in a notebook."""
 
+import re
 from collections.abc import Iterator
 from html import escape as escaped
 
 from laidout.workshop.results import Evidence, Grid, Result
-from laidout.workshop.terminal import shortened, visible
+from laidout.workshop.terminal import (
+    BEHIND,
+    rows_of,
+    shortened,
+    visible,
+)
 
 __all__ = ["report"]
 
@@ -29,15 +35,21 @@ def _details(result: Result) -> Iterator[str]:
     """Yield the parts of a report below its head."""
     if result.passed:
         return
-    yield f"<p><strong>{escape(result.message)}</strong></p>"
+    yield f"<p><strong>{_sentence(result.message)}</strong></p>"
     yield from _evidence(result.evidence)
     if result.printed.strip():
         yield f"<p>Your code wrote:</p>{_pre(shortened(result.printed))}"
     if result.second:
-        yield "<p>There seems to be a second one behind it, for later.</p>"
+        yield f"<p>{BEHIND}</p>"
     if result.nudge:
-        yield f"<p><em>{escape(result.nudge)}</em></p>"
-    yield f'<p>Next: <code>hint("{escape(result.name)}")</code></p>'
+        yield f"<p><em>{_sentence(result.nudge)}</em></p>"
+    if result.status == "failed":
+        yield f'<p>Next: <code>hint("{escape(result.name)}")</code></p>'
+
+
+def _sentence(text: str) -> str:
+    """Write a sentence, what stands between backticks as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def escape(text: str) -> str:
@@ -51,18 +63,17 @@ def _pre(text: str) -> str:
 
 def _evidence(evidence: Evidence) -> Iterator[str]:
     """Yield what a message rests on."""
-    rows = {
-        "should hold": evidence.says,
-        "called": evidence.call,
-        "came out": evidence.difference,
-    }
-    found = [f"<dt>{k}</dt><dd>{escape(v)}</dd>" for k, v in rows.items() if v]
-    if found:
-        yield f"<dl>{''.join(found)}</dl>"
+    rows = "".join(
+        f"<dt>{label}</dt><dd>{_sentence(text)}</dd>"
+        for label, text in rows_of(evidence).items()
+    )
+    if rows:
+        yield f"<dl>{rows}</dl>"
     if evidence.lines:
         yield _pre("\n".join(evidence.lines[-3:]))
     if evidence.got_grid and evidence.wanted_grid:
-        yield _grid("got (✗ where it differs)", evidence.got_grid)
+        place = f", {escape(evidence.window)}" if evidence.window else ""
+        yield _grid(f"got (✗ where it differs{place})", evidence.got_grid)
         yield _grid("wanted", evidence.wanted_grid)
 
 

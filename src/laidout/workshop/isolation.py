@@ -4,7 +4,6 @@ One process imports PyTorch and is forked for each exercise. Where a system
 cannot fork, one process serves until it dies. Nothing here imports PyTorch.
 """
 
-import io
 import multiprocessing
 import os
 import signal
@@ -13,12 +12,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import (
-    contextmanager,
-    redirect_stderr,
-    redirect_stdout,
-    suppress,
-)
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from types import TracebackType
@@ -26,14 +20,13 @@ from typing import Any, Self
 
 import psutil
 
+from laidout.workshop.capture import captured
 from laidout.workshop.catalogue import ORDER, find_exercise
 from laidout.workshop.results import Result, Task
 
 __all__ = ["Limits", "Workers", "limit_memory"]
 
 GIB = 2**30
-ENOUGH = 4_000
-"""Characters of the reader's output that are kept."""
 PAUSE = 0.05
 """Seconds between two looks at the clock and at a process's memory."""
 FORKS = "forkserver" in multiprocessing.get_all_start_methods()
@@ -234,14 +227,15 @@ def serve(connection: Connection, memory: int) -> None:
             task: Task = connection.recv()
         except EOFError:
             return
-        heard = Capped()
         try:
-            with redirect_stdout(heard), redirect_stderr(heard):
+            with captured() as heard:
                 result = examine(task)
         except Exception:
             connection.send(Failure(traceback.format_exc()))
         else:
-            connection.send(replace(result, printed=heard.text()))
+            # What was printed while it failed, or else while it was loaded.
+            printed = result.printed or heard.text()
+            connection.send(replace(result, printed=printed))
 
 
 def _silence() -> None:
@@ -265,23 +259,3 @@ def limit_memory(memory: int) -> None:
     if hard != resource.RLIM_INFINITY:
         most = min(most, hard)
     resource.setrlimit(resource.RLIMIT_AS, (most, hard))
-
-
-class Capped(io.TextIOBase):
-    """A text stream that keeps the beginning of what is written to it."""
-
-    def __init__(self) -> None:
-        self._kept = ""
-        self._written = 0
-
-    def write(self, text: str) -> int:
-        """Keep a text as long as there is room."""
-        self._written += len(text)
-        self._kept += text[: ENOUGH - len(self._kept)]
-        return len(text)
-
-    def text(self) -> str:
-        """Return what was kept, and how much was not."""
-        left_out = self._written - len(self._kept)
-        more = f"\n... and {left_out:,} characters more" if left_out else ""
-        return self._kept + more

@@ -14,6 +14,7 @@ from importlib import import_module
 from itertools import combinations
 from typing import Any
 
+from laidout.workshop.capture import captured
 from laidout.workshop.catalogue import Exercise
 from laidout.workshop.comparing import Difference, alike, difference
 from laidout.workshop.observing import (
@@ -48,7 +49,8 @@ class Verdict:
 
     Nothing is set if the object is right. `mistake` is what was recognised;
     `second` is another that seems to be there too. `problem` says what is
-    wrong where nothing was recognised.
+    wrong where nothing was recognised. `printed` is what the object wrote
+    while it was seen to be wrong.
     """
 
     problem: str = ""
@@ -57,6 +59,7 @@ class Verdict:
     probe: Probe | None = None
     difference: Difference | None = None
     raised: Raised | None = None
+    printed: str = ""
 
     @property
     def passed(self) -> bool:
@@ -108,10 +111,13 @@ class Judge:
         if problem:
             return Verdict(problem)
         for place, probe in enumerate(self.probes):
-            got = observe(probe, mine)
+            with captured() as heard:
+                got = observe(probe, mine)
             found = self._difference(got, place)
             if found:
-                return self._diagnose(mine, place, got, found)
+                with captured():
+                    verdict = self._diagnose(mine, place, got, found)
+                return replace(verdict, printed=heard.text())
         return Verdict()
 
     def _difference(self, got: Observation, place: int) -> Difference | None:
@@ -153,7 +159,7 @@ class Judge:
             return raised_sentence(self.exercise.source.name, got)
         if isinstance(got, Tampered):
             return f"It changed {got.what}, which other code relies on."
-        return f"This does not hold: {self.probes[place].says}"
+        return f"Not so here: {self.probes[place].says}"
 
     def _recognise(
         self, mine: Any, place: int, got: Observation

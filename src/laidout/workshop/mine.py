@@ -36,8 +36,19 @@ __all__ = [
 ]
 
 
+LONG = 200
+"""Letters of a line that is still shown."""
+
+
 class UnreadableError(ValueError):
-    """A file of the reader cannot be run; the message is one sentence."""
+    """A file of the reader cannot be run; the message is one sentence.
+
+    `lines` are the places in the file where it goes wrong.
+    """
+
+    def __init__(self, message: str, *lines: str) -> None:
+        super().__init__(message)
+        self.lines = lines
 
 
 def load_file(path: Path) -> ModuleType:
@@ -59,7 +70,8 @@ def load_file(path: Path) -> ModuleType:
     except SyntaxError as error:
         line = f", line {error.lineno}" if error.lineno else ""
         raise UnreadableError(
-            f"{path.name}{line}: this is not Python: {error.msg}."
+            f"{path.name}{line}: this is not Python: {error.msg}.",
+            *_marked(error),
         ) from None
     except (RecursionError, MemoryError):
         raise UnreadableError(
@@ -77,17 +89,36 @@ def load_file(path: Path) -> ModuleType:
     try:
         exec(code, vars(module))
     except (Exception, SystemExit) as error:
-        raise UnreadableError(_failed(path, error)) from None
+        raise _failed(path, error) from None
     return module
 
 
-def _failed(path: Path, error: BaseException) -> str:
+def _marked(error: SyntaxError) -> list[str]:
+    """Return the line that is no Python, and a mark below the place.
+
+    Nothing where the line is so long that no terminal has room for it.
+    """
+    text = (error.text or "").rstrip()
+    if not 0 < len(text) <= LONG:
+        return []
+    bare = text.lstrip()
+    if not bare.isascii():
+        # Some versions of Python count bytes here, others letters.
+        return [bare]
+    place = (error.offset or 1) - 1 - (len(text) - len(bare))
+    return [bare, " " * max(place, 0) + "^"]
+
+
+def _failed(path: Path, error: BaseException) -> UnreadableError:
     """Say where and why a file failed while it was run."""
     frames = traceback.extract_tb(error.__traceback__)
-    own_lines = [f.lineno for f in frames if f.filename == str(path)]
-    line = f", line {own_lines[-1]}" if own_lines else ""
+    mine = [frame for frame in frames if frame.filename == str(path)]
     what = ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
-    return f"{path.name}{line}: {what}"
+    if not mine:
+        return UnreadableError(f"{path.name}: {what}")
+    where = f"{path.name}, line {mine[-1].lineno}"
+    lines = filter(None, [mine[-1].line])
+    return UnreadableError(f"{where}: {what}", *lines)
 
 
 def own(module: ModuleType, exercise: Exercise) -> Any:
@@ -99,9 +130,8 @@ def own(module: ModuleType, exercise: Exercise) -> Any:
     name = exercise.source.name
     if name not in vars(module):
         known = [n for n in vars(module) if not n.startswith("_")]
-        raise UnreadableError(
-            f"{module.__name__}.py defines no {name}{nearest(name, known)}."
-        )
+        hint = nearest(name, known) if known else ""
+        raise UnreadableError(f"{module.__name__}.py defines no {name}{hint}.")
     return vars(module)[name]
 
 

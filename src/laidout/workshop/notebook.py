@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from rich.console import Console
 
 from laidout.workshop import html, terminal
+from laidout.workshop.capture import captured
 from laidout.workshop.catalogue import (
     Exercise,
     find_exercises,
@@ -30,7 +31,7 @@ from laidout.workshop.examining import (
     not_started,
     result_of,
 )
-from laidout.workshop.isolation import Capped, Limits
+from laidout.workshop.isolation import Limits
 from laidout.workshop.judging import Judge
 from laidout.workshop.mine import bound, is_unwritten, package_object
 from laidout.workshop.observing import TimeUp
@@ -52,10 +53,10 @@ class Reports:
 
     def __repr__(self) -> str:
         console = Console(width=79, **terminal.PLAIN)
-        with console.capture() as captured:
+        with console.capture() as drawn:
             for result in self.results:
                 console.print(terminal.report(result))
-        return captured.get().rstrip()
+        return drawn.get().rstrip()
 
     def _repr_html_(self) -> str:
         return "\n".join(map(html.report, self.results))
@@ -83,37 +84,38 @@ def check(mine: Any, exercise: str | None = None) -> Reports:
     Raises:
         ValueError: if there is no such exercise.
     """
-    name = getattr(mine, "__name__", None) or type(mine).__name__
-    found = find_exercises([exercise or name])
+    found = find_exercises([exercise or _name_of(mine)])
     return Reports(tuple(_check(each, mine) for each in found))
+
+
+def _name_of(mine: Any) -> str:
+    """Return the name of an exercise, or of an object of the reader's."""
+    if isinstance(mine, str):
+        return mine
+    return str(getattr(mine, "__name__", type(mine).__name__))
 
 
 def _check(exercise: Exercise, mine: Any) -> Result:
     """Check one exercise, the others from the package as far as need be."""
     start = time.perf_counter()
-    heard = Capped()
     seconds = Limits().seconds
-    try:
-        judge = Judge(exercise)
-        if not is_started(exercise, mine):
-            return not_started(exercise)
-        with (
-            redirect_stdout(heard),
-            redirect_stderr(heard),
-            _patience(seconds),
-            _others(exercise, mine),
-        ):
-            verdict = judged(judge, mine, load_catalogue())
-        result = result_of(exercise, verdict)
-    except TimeUp:
-        result = Result.of(
-            exercise,
-            "error",
-            f"It did not end within {seconds:g} seconds. Is there a loop "
-            "that never stops?",
-        )
-    spent = time.perf_counter() - start
-    return replace(result, printed=heard.text(), seconds=spent)
+    judge = Judge(exercise)
+    if not is_started(exercise, mine):
+        return not_started(exercise)
+    with captured() as heard:
+        try:
+            with _patience(seconds), _others(exercise, mine):
+                verdict = judged(judge, mine, load_catalogue())
+            result = result_of(exercise, verdict)
+        except TimeUp:
+            result = Result.of(
+                exercise,
+                "error",
+                f"It did not end within {seconds:g} seconds. Is there a loop "
+                "that never stops?",
+                printed=heard.text(),
+            )
+    return replace(result, seconds=time.perf_counter() - start)
 
 
 @contextmanager
@@ -168,13 +170,15 @@ _SHOWN: dict[str, int] = {}
 """How many hints of an exercise this notebook has shown."""
 
 
-def hint(name: str, number: int | None = None) -> Text:
+def hint(name: Any, number: int | None = None) -> Text:
     """Show a hint: one more each time, or a certain one.
+
+    `name` is that of an exercise, or your own function or class.
 
     Raises:
         ValueError: if there is no such exercise, or no such hint.
     """
-    exercise = find_one(name)
+    exercise = find_one(_name_of(name))
     count = len(exercise.hints)
     if number is not None and not 1 <= number <= count:
         raise ValueError(f"number ({number}) must be from 1 to {count}")
@@ -189,11 +193,13 @@ def hint(name: str, number: int | None = None) -> Text:
     return Text(f"**Hint {shown} of {count}.** {exercise.hints[shown - 1]}")
 
 
-def solution(name: str) -> Text:
+def solution(name: Any) -> Text:
     """Show the book's solution: the tested source itself.
+
+    `name` is that of an exercise, or your own function or class.
 
     Raises:
         ValueError: if there is no such exercise.
     """
-    exercise = find_one(name)
+    exercise = find_one(_name_of(name))
     return Text(f"```python\n{exercise.answer}```")

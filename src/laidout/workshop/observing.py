@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from laidout.workshop.probes import Probe
+from laidout.workshop.probes import Probe, Shape
 
 __all__ = ["Observation", "Raised", "Shared", "TimeUp", "observe"]
 
@@ -116,6 +116,8 @@ def _freeze(value: Any) -> Any:
     """Copy what a later call might change."""
     if isinstance(value, Tensor):
         return value.detach().clone()
+    if isinstance(value, Shape):
+        return value
     if isinstance(value, tuple):
         return tuple(map(_freeze, value))
     if isinstance(value, list):

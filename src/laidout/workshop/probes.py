@@ -16,6 +16,7 @@ __all__ = [
     "STAGES",
     "Observed",
     "Probe",
+    "Shape",
     "error_of",
     "probe",
     "probes_of",
@@ -30,6 +31,11 @@ STAGES = (
 
 TOLERANCE = 1e-9
 """How far two ways to compute the same thing may differ in float64."""
+
+
+class Shape(tuple[int, ...]):
+    """The shape of a tensor, told from other numbers in brackets."""
+
 
 Observed = Mapping[str, Any]
 Run = Callable[[Any], Observed]
@@ -92,12 +98,12 @@ def probes_of(exercise: str, module: str) -> list[Probe]:
 def error_of(function: Callable[[], Any]) -> str:
     """Call a function; return the type of the error that it raises.
 
-    "nothing" if it raises none. A part that is not written yet is no error
-    of the kind that is looked for, so that one goes on.
+    "nothing" if it raises none. A part that is not written yet, or a slip of
+    the pen, is no error of the kind that is looked for, so that one goes on.
     """
     try:
         function()
-    except NotImplementedError:
+    except (NotImplementedError, NameError, AttributeError):
         raise
     except Exception as error:
         return type(error).__name__

@@ -37,12 +37,14 @@ class Evidence:
 
     `says` is the property that broke, `call` the call that showed it,
     `difference` where the results first differ. The grids are the part of
-    two tensors around that place. `lines` are places in the reader's code.
+    two tensors around that place, `window` says which part. `lines` are
+    places in the reader's code.
     """
 
     says: str = ""
     call: str = ""
     difference: str = ""
+    window: str = ""
     got: str = ""
     wanted: str = ""
     got_grid: Grid | None = None

@@ -79,22 +79,24 @@ def _passed(folder: Path, check_again: bool) -> list[str]:
     passed = {e.name for e in known} | {r.name for r in results if r.passed}
     for result in results:
         if result.status in ("failed", "error"):
-            err.print(f"Refused: {_refusal(result)}")
+            err.print(f"Refused: {_refusal(result)}", soft_wrap=False)
     if not passed:
         raise ValueError(
             f"nothing in {folder} has passed its checks: see laidout check"
         )
-    _say_whose(exercises, passed)
+    _say_whose(exercises, passed, in_full=check_again)
     return sorted(passed)
 
 
 def _refusal(result: Result) -> str:
     name = result.object.rpartition(".")[2]
-    return f"{name} ({result.name} is red: {result.message})"
+    return f"{name}, for {result.name} does not pass. {result.message}"
 
 
-def _say_whose(exercises: Sequence[Exercise], passed: Iterable[str]) -> None:
-    """Say which objects are the reader's, and which are the package's."""
+def _say_whose(
+    exercises: Sequence[Exercise], passed: Iterable[str], in_full: bool
+) -> None:
+    """Say which objects are the reader's; in full, the package's too."""
     parts: dict[str, list[bool]] = {}
     for exercise in exercises:
         name = exercise.source.name
@@ -103,13 +105,10 @@ def _say_whose(exercises: Sequence[Exercise], passed: Iterable[str]) -> None:
     partly = [n for n, done in parts.items() if any(done) and not all(done)]
     others = [n for n, done in parts.items() if not any(done)]
     err.print(f"{len(mine)} of {len(parts)} objects are yours.")
-    for label, names in (
-        ("Yours", mine),
-        ("Partly yours", partly),
-        ("The package's", others),
-    ):
-        if names:
-            err.print(f"{label}: {', '.join(names)}.")
+    lists = {"Yours": mine, "Partly yours": partly, "The package's": others}
+    for label, names in lists.items():
+        if names and in_full:
+            err.print(f"{label}: {', '.join(names)}.", soft_wrap=False)
 
 
 def _run_again(passed: Sequence[str]) -> int:

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from laidout.workshop.probes import Shape
+
 __all__ = [
     "BATCH",
     "D_K",
@@ -124,7 +126,7 @@ def unused(module: nn.Module, output: Tensor) -> int:
 def shapes(result: Any) -> Any:
     """Return the shapes of what may be tensors, alone or several."""
     if isinstance(result, Tensor):
-        return tuple(result.shape)
+        return Shape(result.shape)
     if isinstance(result, tuple):
         return tuple(map(shapes, result))
     if isinstance(result, list):

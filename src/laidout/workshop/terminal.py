@@ -17,9 +17,11 @@ from laidout.workshop.state import State
 __all__ = [
     "PLAIN",
     "err",
+    "head",
     "out",
     "progress_table",
     "report",
+    "rows_of",
     "shortened",
     "summary",
     "visible",
@@ -32,6 +34,7 @@ err = Console(stderr=True, soft_wrap=True, **PLAIN)
 
 LINES, LETTERS = 8, 200
 """How much of the reader's own output is shown: lines, and of each line."""
+BEHIND = "Another mistake seems to wait behind this one; mend this one first."
 INVISIBLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 """Control characters, but line ends and tabs, and half characters."""
 STYLES = {
@@ -44,12 +47,16 @@ STYLES = {
 
 def report(result: Result) -> RenderableType:
     """Say what a check has found: what, on which evidence, and what next."""
-    head = Text()
-    head.append(f"{result.status:<12}", STYLES[result.status])
-    head.append(result.name)
     if result.status in ("passed", "not started"):
-        return head
-    return Group(head, Padding(Group(*_details(result)), (0, 0, 1, 4)))
+        return head(result)
+    details = Padding(Group(*_details(result)), (0, 0, 1, 4))
+    return Group(head(result), details)
+
+
+def head(result: Result) -> Text:
+    """Name an exercise with its status."""
+    line = Text(f"{result.status:<12}", STYLES[result.status])
+    return Text.assemble(line, result.name)
 
 
 def _details(result: Result) -> Iterator[RenderableType]:
@@ -60,10 +67,11 @@ def _details(result: Result) -> Iterator[RenderableType]:
         yield Text("\nYour code wrote:")
         yield Padding(Text(shortened(result.printed), "dim"), (0, 0, 0, 2))
     if result.second:
-        yield Text("\nThere seems to be a second one behind it, for later.")
+        yield Text(f"\n{BEHIND}")
     if result.nudge:
         yield Text(f"\n{result.nudge}", "italic")
-    yield Text(f"\nNext: {result.hint}")
+    if result.status == "failed":
+        yield Text(f"\nNext: {result.hint}")
 
 
 def shortened(text: str) -> str:
@@ -90,42 +98,54 @@ def visible(text: str) -> str:
     return INVISIBLE.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
-def _evidence(evidence: Evidence) -> Iterator[RenderableType]:
-    """Yield what a message rests on."""
+def rows_of(evidence: Evidence) -> dict[str, str]:
+    """Return what is shown of the evidence, by the label of its row."""
     rows = {
         "should hold": evidence.says,
         "called": evidence.call,
         "came out": evidence.difference,
-        "at": "\n".join(evidence.lines[-3:]),
     }
+    # Where the sentence has room for both, they are in it already; and
+    # where there is none, the message has said it all.
+    said = not evidence.difference or evidence.got in evidence.difference
+    if not evidence.got_grid and not said:
+        rows |= {"got": evidence.got, "wanted": evidence.wanted}
+    return {label: visible(text) for label, text in rows.items() if text}
+
+
+def _evidence(evidence: Evidence) -> Iterator[RenderableType]:
+    """Yield what a message rests on."""
+    rows = rows_of(evidence)
+    if evidence.lines:
+        rows["at"] = visible("\n".join(evidence.lines[-3:]))
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    for name, text in rows.items():
-        if text:
-            table.add_row(name, Text(visible(text)))
+    for label, text in rows.items():
+        table.add_row(label, Text(text))
     if table.row_count:
         yield Text()
         yield table
     if evidence.got_grid and evidence.wanted_grid:
         yield Text()
-        yield _grids(evidence.got_grid, evidence.wanted_grid)
+        yield _grids(evidence.got_grid, evidence.wanted_grid, evidence.window)
 
 
-def _grids(got: Grid, wanted: Grid) -> Group:
+def _grids(got: Grid, wanted: Grid, window: str) -> Group:
     """Put what came out above what was wanted, the wrong numbers marked."""
+    columns = zip(*got, *wanted, strict=True)
+    widths = [max(len(text) for text, _ in column) for column in columns]
+    place = f" ({window})" if window else ""
     return Group(
-        Text("got, with * where it differs", "dim"),
-        Padding(_grid(got), (0, 0, 0, 2)),
+        Text(f"got, with * where it differs{place}", "dim"),
+        Padding(_grid(got, widths), (0, 0, 0, 2)),
         Text("wanted", "dim"),
-        Padding(_grid(wanted), (0, 0, 0, 2)),
+        Padding(_grid(wanted, widths), (0, 0, 0, 2)),
     )
 
 
-def _grid(grid: Grid) -> Text:
+def _grid(grid: Grid, widths: Sequence[int]) -> Text:
     """Draw some numbers of a tensor, the last digits below each other."""
-    columns = zip(*grid, strict=True)
-    widths = [max(len(text) for text, _ in column) for column in columns]
     drawn = Text(no_wrap=True, overflow="ellipsis")
     for place, row in enumerate(grid):
         drawn.append("\n" * (place > 0))
@@ -139,10 +159,13 @@ def _grid(grid: Grid) -> Text:
 
 
 def summary(results: Sequence[Result]) -> Text:
-    """Count what has passed."""
+    """Count what has passed, and what nobody has begun."""
     passed = sum(result.passed for result in results)
-    text = f"{passed} of {len(results)} passed."
-    return Text(text, "green" if passed == len(results) else "")
+    idle = sum(result.status == "not started" for result in results)
+    text = f"{passed} of {len(results)} passed"
+    if idle:
+        text += f", {idle} not started"
+    return Text(f"{text}.", "green" if passed == len(results) else "")
 
 
 def markdown(text: str) -> Markdown:

@@ -111,20 +111,27 @@ def _free_place(path: Path, text: str) -> Path:
 
 
 def find_workspace(folder: Path | None) -> Path:
-    """Return the workspace in a folder, by default where one stands.
+    """Return the workspace in a folder; by default here, or further up.
 
     Raises:
         ValueError: if there is none.
     """
-    place = folder or Path()
     modules = {exercise.module for exercise in load_catalogue().values()}
-    known = [place / FILE, *(place / f"{module}.py" for module in modules)]
-    if not any(path.is_file() for path in known):
-        raise ValueError(
-            f"{place.resolve()} is no workspace: go to yours, name it with "
-            "--dir, or write one with laidout start"
-        )
-    return place
+    names = [FILE, *(f"{module}.py" for module in modules)]
+    if folder is None:
+        here = Path.cwd()
+        above = [p for p in here.parents if (p / FILE).is_file()]
+        places = [Path(), *above]
+    else:
+        places = [folder]
+    for place in places:
+        if any((place / name).is_file() for name in names):
+            return place
+    where = places[0].resolve()
+    raise ValueError(
+        f"{where} is no workspace: laidout start writes one"
+        + ("" if folder else "; if you have one, go there")
+    )
 
 
 # --- the text of a file -----------------------------------------------------
@@ -199,15 +206,7 @@ def _imports(module: str, groups: list[list[Exercise]]) -> Iterator[str]:
         for name in _names(part.text)
     }
     given = {n for group in groups for n in _names(_blanked(group))}
-    last = 0
-    for node in tree.body:
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            text = _filtered(node, solved)
-            if text:
-                if last and node.lineno > last + 1:
-                    yield ""
-                yield text
-            last = node.end_lineno or node.lineno
+    blocks = _blocks(tree, solved)
     own = [
         name
         for name in _defined(tree)
@@ -215,7 +214,27 @@ def _imports(module: str, groups: list[list[Exercise]]) -> Iterator[str]:
         and name not in {group[0].source.name for group in groups}
     ]
     if own:
-        yield f"from {groups[0][0].module_name} import {_listed(own)}"
+        if not (blocks and blocks[-1][-1].startswith("from laidout")):
+            blocks.append([])
+        module_name = groups[0][0].module_name
+        blocks[-1].append(f"from {module_name} import {_listed(own)}")
+        blocks[-1].sort()
+    for place, block in enumerate(blocks):
+        yield from ([""] if place else [])
+        yield from block
+
+
+def _blocks(tree: ast.Module, used: set[str]) -> list[list[str]]:
+    """Return the imports of a module that are used, block by block."""
+    blocks: list[list[str]] = []
+    last = -1
+    for node in tree.body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            if node.lineno > last + 1:
+                blocks.append([])
+            blocks[-1] += [text] if (text := _filtered(node, used)) else []
+            last = node.end_lineno or node.lineno
+    return [block for block in blocks if block]
 
 
 def _names(source: str) -> set[str]:

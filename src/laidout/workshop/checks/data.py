@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from laidout.workshop.probes import Observed, error_of, probe, refusal
+from laidout.workshop.probes import Observed, probe, refusal
 
 # --- data-token-batches -----------------------------------------------------
 
@@ -24,23 +24,30 @@ Batches = list[list[int]]
 def _one_sentence(batches_of: Any) -> Observed:
     """The result is a list of lists of indices; one sentence makes one."""
     result = batches_of([3], 12)
-    return {
-        "is a list": isinstance(result, list | tuple),
-        "the result": _plain(result),
-    }
+    if not isinstance(result, list | tuple):
+        return {"the type of the result": type(result).__name__}
+    return {"the type of the result": "list", "the result": _plain(result)}
 
 
 @probe(BATCHES, "values", "token_batches([3] * 8, 12)")
 def _as_many_as_fit(batches_of: Any) -> Observed:
     """Four rows of 3 tokens are 12: no batch holds more, none fewer."""
     result = list(batches_of([3] * 8, 12))
-    return {"rows": sorted(map(_rows, result)), "indices": _flat(result)}
+    return {
+        "the list of the numbers of rows": sorted(map(_rows, result)),
+        "the list of all indices": _flat(result),
+    }
 
 
 @probe(BATCHES, "values", "token_batches([12], 12)")
 def _exactly_full(batches_of: Any) -> Observed:
     """A sentence of max_tokens tokens fits: it is a batch by itself."""
-    return {"the error": error_of(lambda: list(batches_of([12], 12)))}
+    # Only a refusal is told as such: another error has a place to be shown.
+    try:
+        result = _plain(batches_of([12], 12))
+    except ValueError:
+        return {"a length of 12": "is a ValueError"}
+    return {"a length of 12": "is allowed", "the result": result}
 
 
 @probe(BATCHES, "values", f"token_batches(lengths, 26), lengths = {MIXED}")
@@ -48,8 +55,10 @@ def _each_sentence_once(batches_of: Any) -> Observed:
     """Every sentence is in one batch, and in no other."""
     found = _flat(batches_of(list(MIXED), 26))
     return {
-        "missing": sorted(set(range(len(MIXED))) - set(found)),
-        "there more than once": sorted(
+        "the list of indices in no batch": sorted(
+            set(range(len(MIXED))) - set(found)
+        ),
+        "the list of indices there more than once": sorted(
             {index for index in found if found.count(index) > 1}
         ),
     }
@@ -60,7 +69,7 @@ def _like_with_like(batches_of: Any) -> Observed:
     """Sentences of like length come together, so that little is padded."""
     batches = list(batches_of(list(FULL), 12))
     return {
-        "lengths in each batch": sorted(
+        "the list of lengths, batch by batch": sorted(
             sorted(FULL[index] for index in batch) for batch in batches
         )
     }
@@ -70,26 +79,42 @@ def _like_with_like(batches_of: Any) -> Observed:
 def _padding_counts(batches_of: Any) -> Observed:
     """A batch is as large as its padded tensor: padding takes room too."""
     lengths = [1, 1, 1, 1, 8]
-    return {"size of each batch": _sizes(batches_of(lengths, 12), lengths)}
+    return {
+        "the list of the sizes of batches": _sizes(
+            batches_of(lengths, 12), lengths
+        )
+    }
 
 
 @probe(BATCHES, "values", f"token_batches(lengths, 20), lengths = {STEEP}")
 def _never_too_large(batches_of: Any) -> Observed:
     """No batch is larger than max_tokens, padding included."""
-    return {"tokens too many": _excess(batches_of(list(STEEP), 20), STEEP, 20)}
+    return {
+        "the list of excesses, batch by batch": _excess(
+            batches_of(list(STEEP), 20), STEEP, 20
+        )
+    }
 
 
 @probe(BATCHES, "values", f"token_batches(lengths, 26), lengths = {MIXED}")
 def _never_too_large_again(batches_of: Any) -> Observed:
     """No batch is larger than max_tokens, however mixed the lengths are."""
-    return {"tokens too many": _excess(batches_of(list(MIXED), 26), MIXED, 26)}
+    return {
+        "the list of excesses, batch by batch": _excess(
+            batches_of(list(MIXED), 26), MIXED, 26
+        )
+    }
 
 
 @probe(BATCHES, "values", f"token_batches(lengths, 21), lengths = {STEEP}")
 def _not_too_many(batches_of: Any) -> Observed:
     """Batches are filled: there are few of them."""
     # Two are enough, from short to long or from long to short.
-    return {"batches too many": max(0, len(list(batches_of(STEEP, 21))) - 3)}
+    return {
+        "the number of batches too many": max(
+            0, len(list(batches_of(STEEP, 21))) - 3
+        )
+    }
 
 
 @probe(BATCHES, "values", f"token_batches(lengths, 26), lengths = {MIXED}")
@@ -97,7 +122,11 @@ def _little_padding(batches_of: Any) -> Observed:
     """There is little padding."""
     padded = sum(_sizes(batches_of(list(MIXED), 26), MIXED))
     # Sorted, padding adds a tenth to the tokens; unsorted, almost a half.
-    return {"padding too much": max(0, padded - int(1.3 * sum(MIXED)))}
+    return {
+        "the number of padding tokens too many": max(
+            0, padded - int(1.3 * sum(MIXED))
+        )
+    }
 
 
 @probe(BATCHES, "values", "token_batches(lengths, 26), then look at lengths")

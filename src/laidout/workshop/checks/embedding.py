@@ -13,13 +13,17 @@ from laidout.workshop.tensors import D_MODEL, filled, gradients, shapes
 EMBED = "embedding-tokens"
 MADE = "TokenEmbedding(29, 33)"
 PADDED = "TokenEmbedding(29, 33, pad_id=2)"
-PLAIN = f"{MADE}, then tokens of shape (2, 5)"
 VOCABULARY, PAD = 29, 2
+
+# Some of them twice; 0 and 2, which is sometimes padding, among them.
+TOKENS = [[5, 0, 7, 5, 2], [6, 2, 28, 0, 11]]
+WITH = f"tokens = {TOKENS}"
+PLAIN = f"{MADE}(tokens), {WITH}"
 
 
 def _tokens() -> Tensor:
-    """Make tokens (2, 5): some of them twice, 0 and padding among them."""
-    return torch.tensor([[5, 0, 7, 5, 2], [6, 2, 28, 0, 11]])
+    """Make tokens (2, 5)."""
+    return torch.tensor(TOKENS)
 
 
 def _table(module: Any) -> Tensor:
@@ -65,36 +69,47 @@ def _twice(owner: Any) -> Observed:
     return {"the same both times": bool(torch.equal(first, second))}
 
 
-@probe(EMBED, "values", "TokenEmbedding(29, 1), then tokens of shape (2, 5)")
+@probe(EMBED, "values", f"TokenEmbedding(29, 1)(tokens), {WITH}")
 def _single_numbers(owner: Any) -> Observed:
     """With d_model 1 there is nothing to scale: the rows come as they are."""
-    return {"output": filled(owner(VOCABULARY, 1))(_tokens())}
+    return {"the output": filled(owner(VOCABULARY, 1))(_tokens())}
 
 
 @probe(EMBED, "values", PLAIN)
 def _values(owner: Any) -> Observed:
     """Each vector is its token's row times the square root of d_model."""
-    return {"output": filled(owner(VOCABULARY, D_MODEL))(_tokens())}
+    return {"the output": filled(owner(VOCABULARY, D_MODEL))(_tokens())}
+
+
+@probe(EMBED, "gradients", f"{PLAIN}, then requires_grad of the output")
+def _it_can_learn(owner: Any) -> Observed:
+    """The output is tied to the table, so that the table can learn."""
+    output = owner(VOCABULARY, D_MODEL)(_tokens())
+    return {"requires_grad": output.requires_grad}
 
 
 @probe(EMBED, "gradients", f"{PLAIN}, then backward from the output")
 def _gradients(owner: Any) -> Observed:
     """Without padding each row that was looked up gets its gradient."""
-    return {"gradient of the table": _gradient(owner(VOCABULARY, D_MODEL))}
+    return {"the gradient of the table": _gradient(owner(VOCABULARY, D_MODEL))}
 
 
-@probe(EMBED, "gradients", f"{PADDED}, then tokens and backward")
+@probe(EMBED, "gradients", f"{PADDED}(tokens), {WITH}, then backward")
 def _gradient_of_padding(owner: Any) -> Observed:
     """The row of padding gets no gradient, and the others do."""
     module = owner(VOCABULARY, D_MODEL, PAD)
-    return {"gradient of the table": _gradient(module)}
+    return {"the gradient of the table": _gradient(module)}
 
 
-@probe(EMBED, "gradients", "TokenEmbedding(29, 33, pad_id=0), then backward")
+@probe(
+    EMBED,
+    "gradients",
+    f"TokenEmbedding(29, 33, pad_id=0)(tokens), {WITH}, then backward",
+)
 def _gradient_of_padding_zero(owner: Any) -> Observed:
     """Token 0 may be the padding, too."""
     module = owner(VOCABULARY, D_MODEL, 0)
-    return {"gradient of the table": _gradient(module)}
+    return {"the gradient of the table": _gradient(module)}
 
 
 def _gradient(module: Any) -> Tensor | None:
@@ -110,29 +125,30 @@ def _it_learns(owner: Any) -> Observed:
     return {"requires_grad": _table(owner(VOCABULARY, D_MODEL)).requires_grad}
 
 
-@probe(EMBED, "parameters", "TokenEmbedding(257, 61), the table times 61**0.5")
+@probe(EMBED, "parameters", "TokenEmbedding(300, 25), the new table")
 def _start(owner: Any) -> Observed:
-    """A new table has standard deviation d_model ** -0.5."""
-    deviation = _table(owner(257, 61)).detach().double().std().item()
-    return {"standard deviation, one digit": f"{deviation * 61**0.5:.1g}"}
+    """A new table has standard deviation d_model ** -0.5, here 0.2."""
+    deviation = _table(owner(300, 25)).detach().double().std().item()
+    # Sizes at which no known mistake comes near the edge of its first digit.
+    return {"the standard deviation, one digit": float(f"{deviation:.1g}")}
 
 
 @probe(EMBED, "parameters", f"{PADDED}, the rows of a new table")
 def _padding_starts_at_zero(owner: Any) -> Observed:
     """The row of padding starts at zero, and no other does."""
-    return {"rows of zeros": _zero_rows(owner(VOCABULARY, D_MODEL, PAD))}
+    return {"the rows of zeros": _zero_rows(owner(VOCABULARY, D_MODEL, PAD))}
 
 
 @probe(EMBED, "parameters", "TokenEmbedding(29, 33, pad_id=0), the new table")
 def _padding_zero_starts_at_zero(owner: Any) -> Observed:
     """Token 0 may be the padding, too."""
-    return {"rows of zeros": _zero_rows(owner(VOCABULARY, D_MODEL, 0))}
+    return {"the rows of zeros": _zero_rows(owner(VOCABULARY, D_MODEL, 0))}
 
 
 @probe(EMBED, "parameters", f"{MADE}, the rows of a new table")
 def _no_row_starts_at_zero(owner: Any) -> Observed:
     """Without padding no row is special."""
-    return {"rows of zeros": _zero_rows(owner(VOCABULARY, D_MODEL))}
+    return {"the rows of zeros": _zero_rows(owner(VOCABULARY, D_MODEL))}
 
 
 @probe(EMBED, "modes", f"{MADE}.train()")

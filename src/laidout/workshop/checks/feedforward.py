@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from laidout.workshop.probes import Observed, probe
 from laidout.workshop.tensors import (
@@ -56,11 +56,31 @@ def _as_it_was(owner: Any) -> Observed:
 def _twice(owner: Any) -> Observed:
     """The same input gives the same output every time."""
     module = owner(D_MODEL, D_FF).eval()
-    x = _input().float()
+    first, second = (module(_input().float()) for _ in range(2))
     return {
-        "the same both times": bool(torch.equal(module(x), module(x))),
-        "there are weights": any(True for _ in module.parameters()),
+        "the same both times": bool(torch.equal(first, second)),
+        "parameters() finds weights": any(True for _ in module.parameters()),
     }
+
+
+@probe(FFN, "shape", f"the parts of {MADE}")
+def _parts(owner: Any) -> Observed:
+    """The two layers are called w_1 and w_2; each has a weight and a bias,
+    and there is nothing else to learn.
+    """
+    module = owner(D_MODEL, D_FF)
+    return {
+        "w_1": _part(getattr(module, "w_1", None)),
+        "w_2": _part(getattr(module, "w_2", None)),
+        "weights and biases": len(list(module.parameters())),
+    }
+
+
+def _part(part: Any) -> str:
+    """Write down what an attribute is; any layer will do."""
+    if part is None:
+        return "missing"
+    return "a layer" if isinstance(part, nn.Module) else type(part).__name__
 
 
 @probe(FFN, "shape", f"{MADE}, the shapes of its weights")
@@ -69,7 +89,7 @@ def _width(owner: Any) -> Observed:
     parameters = list(owner(D_MODEL, D_FF).parameters())
     sizes = {size for parameter in parameters for size in parameter.shape}
     return {
-        "d_ff (47) is a size of a weight": (
+        "a weight has 47 rows or columns": (
             D_FF in sizes if sizes else "there are no weights"
         )
     }
@@ -94,7 +114,8 @@ def _alone(owner: Any) -> Observed:
     module, changed = _numbered(owner), _input()
     changed[0, 3] += 1.0
     moved = (module(changed) - module(_input())).abs().amax(-1) > 1e-9
-    return {"the positions that moved": moved}
+    places = moved.nonzero().tolist()
+    return {"the positions that moved": [f"x[{s}, {p}]" for s, p in places]}
 
 
 @probe(FFN, "values", f"{PLAIN}, then x is looked at")

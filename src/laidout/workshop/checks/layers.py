@@ -25,6 +25,7 @@ from laidout.workshop.tensors import (
 D_FF = 17
 LAST = {"w_o", "w_2"}
 """The parts that end a sub-layer: attention and feed-forward network."""
+GRADIENTS = "the gradient of x", "the gradient of memory"
 
 
 # --- helpers ----------------------------------------------------------------
@@ -72,6 +73,17 @@ def _be_constant(part: Any, value: float) -> None:
     part.bias.fill_(value)
 
 
+def in_plain_lists(module: nn.Module) -> bool:
+    """Tell whether lists hold modules that PyTorch cannot see."""
+    known = {id(part) for part in module.modules()}
+    lists = (v for v in vars(module).values() if isinstance(v, list | tuple))
+    return any(
+        isinstance(part, nn.Module) and id(part) not in known
+        for each in lists
+        for part in each
+    )
+
+
 def _levels(output: Tensor) -> int:
     """Count the different numbers in the most varied row of an output."""
     rows = output.flatten(0, -2).tolist()
@@ -100,10 +112,10 @@ def _all_but_the_last(length: int) -> Tensor:
     return mask
 
 
-def _moved(before: Tensor, after: Tensor) -> list[bool]:
-    """Tell for each position whether its vector has changed."""
+def _moved(before: Tensor, after: Tensor) -> list[int]:
+    """List the positions whose vectors have changed."""
     change = (after - before).abs().amax(-1).amax(0)
-    return [bool(c > 1e-9) for c in change]
+    return [place for place, far in enumerate(change) if far > 1e-9]
 
 
 # --- layers-encoder ---------------------------------------------------------
@@ -113,6 +125,12 @@ BUILT = "EncoderLayer(33, 3, 17, dropout={})"
 LAYER = BUILT.format(0.0)
 PLAIN = f"layer(x) with layer = {LAYER}"
 MASKED = f"layer(x, mask) with layer = {LAYER}"
+
+
+@probe(ENC, "shape", f"the parts of {LAYER}")
+def _encoder_is_seen(kind: Any) -> Observed:
+    """PyTorch can see all parts, so that they are trained."""
+    return {"a plain list holds modules": in_plain_lists(_layer(kind))}
 
 
 @probe(ENC, "shape", f"{PLAIN}, x of shape (2, 7, 33)")
@@ -125,7 +143,7 @@ def _encoder_shape(kind: Any) -> Observed:
 def _encoder_dtype(kind: Any) -> Observed:
     """The result has the dtype of the input and of the weights."""
     output = kind(D_MODEL, HEADS, D_FF)(_source().float())
-    return {"output": str(output.dtype)}
+    return {"the dtype of the output": str(output.dtype)}
 
 
 @probe(ENC, "values", f"{PLAIN}, the attention returns zeros")
@@ -133,7 +151,7 @@ def _encoder_without_attention(kind: Any) -> Observed:
     """The second block is LayerNorm(y + f(y)), y what the first one made."""
     layer = _layer(kind)
     silence(layer, "w_o")
-    return {"output": layer(_source())}
+    return {"the output": layer(_source())}
 
 
 @probe(ENC, "values", f"{PLAIN}, the feed-forward network returns zeros")
@@ -141,13 +159,13 @@ def _encoder_without_feed_forward(kind: Any) -> Observed:
     """The first block is LayerNorm(x + f(x)), f the self-attention."""
     layer = _layer(kind)
     silence(layer, "w_2")
-    return {"output": layer(_source())}
+    return {"the output": layer(_source())}
 
 
 @probe(ENC, "values", f"{PLAIN}, x of shape (2, 7, 33)")
 def _encoder_values(kind: Any) -> Observed:
     """The feed-forward network works on what the attention block made."""
-    return {"output": _layer(kind)(_source())}
+    return {"the output": _layer(kind)(_source())}
 
 
 @probe(ENC, "values", f"{PLAIN}, then x is looked at")
@@ -162,7 +180,7 @@ def _encoder_leaves_its_input(kind: Any) -> Observed:
 def _encoder_mask(kind: Any) -> Observed:
     """What the mask hides gets no weight in the attention."""
     layer = _layer(kind)
-    return {"output": layer(_source(), _all_but_the_last(SOURCES))}
+    return {"the output": layer(_source(), _all_but_the_last(SOURCES))}
 
 
 @probe(ENC, "mask", f"{MASKED}, then again with another last word")
@@ -172,28 +190,28 @@ def _encoder_hides(kind: Any) -> Observed:
     before = layer(_source(), mask)
     x = _source()
     x[:, -1] += make("change", D_MODEL)
-    return {"positions that moved": _moved(before, layer(x, mask))}
+    return {"the positions that moved": _moved(before, layer(x, mask))}
 
 
 @probe(ENC, "mask", f"{MASKED}, a mask of its own for each head (2, 3, 7, 7)")
 def _encoder_mask_for_each_head(kind: Any) -> Observed:
     """The mask may differ by sentence, by head and by query."""
     mask = make_mask("heads", BATCH, HEADS, SOURCES, SOURCES)
-    return {"output": _layer(kind)(_source(), mask)}
+    return {"the output": _layer(kind)(_source(), mask)}
 
 
 @probe(ENC, "empty", f"{MASKED}, the mask hides everything")
 def _encoder_empty(kind: Any) -> Observed:
     """A word that may look at nothing still comes out as numbers."""
     mask = torch.zeros(1, 1, 1, SOURCES, dtype=torch.bool)
-    return {"output": _layer(kind)(_source(), mask)}
+    return {"the output": _layer(kind)(_source(), mask)}
 
 
 @probe(ENC, "gradients", f"{PLAIN}, then backward")
 def _encoder_gradients(kind: Any) -> Observed:
     """The gradient reaches x through both blocks."""
     x = _source().requires_grad_()
-    return {"gradient of x": gradients(_layer(kind)(x), x)[0]}
+    return {"the gradient of x": gradients(_layer(kind)(x), x)[0]}
 
 
 @probe(ENC, "parameters", LAYER)
@@ -213,7 +231,7 @@ def _encoder_unused(kind: Any) -> Observed:
 @probe(ENC, "modes", f"layer.eval()(x) with layer = {BUILT.format(1.0)}")
 def _encoder_evaluates(kind: Any) -> Observed:
     """In evaluation mode nothing is dropped."""
-    return {"output": _layer(kind, 1.0)(_source())}
+    return {"the output": _layer(kind, 1.0)(_source())}
 
 
 @probe(ENC, "modes", f"layer.train()(x) with layer = {LAYER}")
@@ -230,7 +248,7 @@ def _encoder_drops(kind: Any) -> Observed:
     """Dropout falls on each sub-layer's output before the sum: with a rate of
     1 the norms of x are left.
     """
-    return {"output": _layer(kind, 1.0).train()(_source())}
+    return {"the output": _layer(kind, 1.0).train()(_source())}
 
 
 @probe(ENC, "modes", f"layer.train()(x) with layer = {BUILT.format(0.5)}")
@@ -283,6 +301,12 @@ def _decoder_output(kind: Any, *silent: str) -> Tensor:
     return output
 
 
+@probe(DEC, "shape", f"the parts of {DEC_LAYER}")
+def _decoder_is_seen(kind: Any) -> Observed:
+    """PyTorch can see all parts, so that they are trained."""
+    return {"a plain list holds modules": in_plain_lists(_layer(kind))}
+
+
 @probe(DEC, "shape", f"{DEC_PLAIN}, shapes (2, 5, 33) and (2, 7, 33)")
 def _decoder_shape(kind: Any) -> Observed:
     """What comes out has the shape of the target."""
@@ -294,7 +318,7 @@ def _decoder_dtype(kind: Any) -> Observed:
     """The result has the dtype of the inputs and of the weights."""
     layer = kind(D_MODEL, HEADS, D_FF)
     output = layer(_target().float(), _source().float())
-    return {"output": str(output.dtype)}
+    return {"the dtype of the output": str(output.dtype)}
 
 
 @probe(DEC, "values", f"{DEC_PLAIN}, one word each, no feed-forward network")
@@ -302,25 +326,25 @@ def _decoder_of_one_word(kind: Any) -> Observed:
     """Of two single words, the target's is mixed with the source's."""
     layer = _layer(kind)
     silence(layer, "w_2")
-    return {"output": layer(_target()[:, :1], _source()[:, :1])}
+    return {"the output": layer(_target()[:, :1], _source()[:, :1])}
 
 
 @probe(DEC, "values", f"{DEC_PLAIN}, the feed-forward network returns zeros")
 def _decoder_without_feed_forward(kind: Any) -> Observed:
     """First the target looks at itself, then at the memory."""
-    return {"output": _decoder_output(kind, "w_2")}
+    return {"the output": _decoder_output(kind, "w_2")}
 
 
 @probe(DEC, "values", f"{DEC_PLAIN}, both attentions return zeros")
 def _decoder_without_attention(kind: Any) -> Observed:
     """The third block is LayerNorm(y + f(y)), y what the second one made."""
-    return {"output": _decoder_output(kind, "w_o")}
+    return {"the output": _decoder_output(kind, "w_o")}
 
 
 @probe(DEC, "values", f"{DEC_PLAIN}, shapes (2, 5, 33) and (2, 7, 33)")
 def _decoder_values(kind: Any) -> Observed:
     """The feed-forward network works on what the second block made."""
-    return {"output": _decoder_output(kind)}
+    return {"the output": _decoder_output(kind)}
 
 
 @probe(DEC, "values", f"{DEC_PLAIN}, then x and memory are looked at")
@@ -337,7 +361,7 @@ def _decoder_leaves_its_inputs(kind: Any) -> Observed:
 def _decoder_tgt_mask(kind: Any) -> Observed:
     """The target's mask hides words of the target from the target."""
     mask = _all_but_the_last(TARGETS)
-    return {"output": _layer(kind)(_target(), _source(), mask)}
+    return {"the output": _layer(kind)(_target(), _source(), mask)}
 
 
 @probe(
@@ -349,7 +373,7 @@ def _decoder_memory_mask(kind: Any) -> Observed:
     """The memory's mask hides words of the source from the target."""
     mask = _all_but_the_last(SOURCES)
     output = _layer(kind)(_target(), _source(), memory_mask=mask)
-    return {"output": output}
+    return {"the output": output}
 
 
 @probe(DEC, "mask", f"layer(x, memory, tgt_mask) {WITH}, the future is hidden")
@@ -361,7 +385,7 @@ def _decoder_hides_the_future(kind: Any) -> Observed:
     x = _target()
     x[:, 3] += make("change", D_MODEL)
     moved = _moved(before, layer(x, _source(), mask))
-    return {"positions that moved when x[:, 3] was changed": moved}
+    return {"the positions that moved when x[:, 3] was changed": moved}
 
 
 @probe(
@@ -375,7 +399,7 @@ def _decoder_both_masks(kind: Any) -> Observed:
         make_mask("own", BATCH, HEADS, TARGETS, TARGETS),
         make_mask("across", BATCH, HEADS, TARGETS, SOURCES),
     )
-    return {"output": _layer(kind)(_target(), _source(), *masks)}
+    return {"the output": _layer(kind)(_target(), _source(), *masks)}
 
 
 @probe(
@@ -388,7 +412,7 @@ def _decoder_empty(kind: Any) -> Observed:
     tgt_mask = torch.zeros(TARGETS, TARGETS, dtype=torch.bool)
     memory_mask = torch.zeros(TARGETS, SOURCES, dtype=torch.bool)
     output = _layer(kind)(_target(), _source(), tgt_mask, memory_mask)
-    return {"output": output}
+    return {"the output": output}
 
 
 @probe(DEC, "gradients", f"{DEC_PLAIN}, then backward")
@@ -398,7 +422,7 @@ def _decoder_gradients(kind: Any) -> Observed:
     """
     x, memory = _target().requires_grad_(), _source().requires_grad_()
     found = gradients(_layer(kind)(x, memory), x, memory)
-    return dict(zip(["of x", "of memory"], found, strict=True))
+    return dict(zip(GRADIENTS, found, strict=True))
 
 
 @probe(DEC, "parameters", DEC_LAYER)
@@ -422,7 +446,7 @@ def _decoder_unused(kind: Any) -> Observed:
 )
 def _decoder_evaluates(kind: Any) -> Observed:
     """In evaluation mode nothing is dropped."""
-    return {"output": _layer(kind, 1.0)(_target(), _source())}
+    return {"the output": _layer(kind, 1.0)(_target(), _source())}
 
 
 @probe(DEC, "modes", f"layer.train()(x, memory) {WITH}")
@@ -443,7 +467,7 @@ def _decoder_drops(kind: Any) -> Observed:
     """Dropout falls on each sub-layer's output before the sum: with a rate of
     1 the norms of x are left.
     """
-    return {"output": _layer(kind, 1.0).train()(_target(), _source())}
+    return {"the output": _layer(kind, 1.0).train()(_target(), _source())}
 
 
 @probe(

@@ -1,6 +1,5 @@
 """Probes of the exercises in `laidout.loss`."""
 
-import math
 from typing import Any
 
 import torch
@@ -8,7 +7,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from laidout.workshop.probes import Observed, probe, refusal
-from laidout.workshop.tensors import gradients, make
+from laidout.workshop.tensors import gradients, make, shapes
 
 # --- loss-shift-targets -----------------------------------------------------
 
@@ -23,7 +22,8 @@ SENTENCES = [[BOS, 5, 7, 4, EOS], [BOS, 6, EOS, 0, 0], [BOS, 8, 3, EOS, 0]]
 def _a_pair(shift: Any) -> Observed:
     """Two tensors come back, both with one token less a row."""
     result = shift(torch.tensor(SENTENCES))
-    return {"the result": [list(part.shape) for part in result]}
+    pair = tuple(result) if isinstance(result, list) else result
+    return {"the result": shapes(pair)}
 
 
 @probe(SHIFT, "dtype", "shift_targets(tgt), tgt int64")
@@ -31,8 +31,8 @@ def _ids_stay_ids(shift: Any) -> Observed:
     """Ids stay ids: the dtype is that of the target."""
     decoder_input, labels = shift(torch.tensor(SENTENCES))
     return {
-        "decoder_input": str(decoder_input.dtype),
-        "labels": str(labels.dtype),
+        "the dtype of decoder_input": str(decoder_input.dtype),
+        "the dtype of labels": str(labels.dtype),
     }
 
 
@@ -40,30 +40,21 @@ def _ids_stay_ids(shift: Any) -> Observed:
 def _one_target(shift: Any) -> Observed:
     """The decoder reads all but the last, and says all but the first."""
     decoder_input, labels = shift(torch.tensor(SENTENCES[:1]))
-    return {
-        "decoder_input": decoder_input.tolist(),
-        "labels": labels.tolist(),
-    }
+    return {"decoder_input": decoder_input, "labels": labels}
 
 
 @probe(SHIFT, "values", f"shift_targets(tgt), tgt = {SENTENCES}")
 def _several_targets(shift: Any) -> Observed:
     """Each sentence is shifted for itself; padding is moved like a word."""
     decoder_input, labels = shift(torch.tensor(SENTENCES))
-    return {
-        "decoder_input": decoder_input.tolist(),
-        "labels": labels.tolist(),
-    }
+    return {"decoder_input": decoder_input, "labels": labels}
 
 
 @probe(SHIFT, "values", "shift_targets(tgt), tgt = [[1, 2]]")
 def _two_tokens(shift: Any) -> Observed:
     """Two tokens are enough: one to read, one to say."""
     decoder_input, labels = shift(torch.tensor([[BOS, EOS]]))
-    return {
-        "decoder_input": decoder_input.tolist(),
-        "labels": labels.tolist(),
-    }
+    return {"decoder_input": decoder_input, "labels": labels}
 
 
 @probe(SHIFT, "values", "shift_targets(tgt), then look at tgt")
@@ -71,7 +62,7 @@ def _target_stays(shift: Any) -> Observed:
     """The caller's tensor is left as it was."""
     tgt = torch.tensor(SENTENCES)
     shift(tgt)
-    return {"tgt": tgt.tolist()}
+    return {"tgt": tgt}
 
 
 @probe(SHIFT, "errors", "shift_targets(tgt), tgt (3, 1), then (3, 0)")
@@ -133,13 +124,17 @@ def _logits(rows: int) -> Tensor:
 def _a_scalar(owner: Any) -> Observed:
     """The loss is a tensor without axes."""
     loss = _loss(owner, _logits(5), WORDS)
-    return {"the loss": type(loss).__name__, "its shape": list(loss.shape)}
+    return {"the loss": shapes(loss)}
 
 
 @probe(SMOOTH, "dtype", "LabelSmoothing(7, 0)(logits, target), float32")
 def _dtype_of_the_logits(owner: Any) -> Observed:
     """The loss has the dtype of the logits."""
-    return {"dtype": str(_loss(owner, _logits(5).float(), WORDS).dtype)}
+    return {
+        "the dtype of the loss": str(
+            _loss(owner, _logits(5).float(), WORDS).dtype
+        )
+    }
 
 
 @probe(
@@ -158,7 +153,7 @@ def _what_is_wanted(owner: Any) -> Observed:
     raised = torch.eye(V, dtype=torch.float64)
     after = [float(_loss(owner, row[None], ONE)) for row in raised]
     return {
-        "how much the loss falls": before
+        "the fall of the loss": before
         - torch.tensor(after, dtype=torch.float64)
     }
 
@@ -174,13 +169,14 @@ def _a_perfect_model(owner: Any) -> Observed:
     wanted = torch.full((1, V), 0.1 / (V - 2), dtype=torch.float64)
     wanted[0, 3] = 0.9
     wanted[0, 0] = 1e-30
-    return {"loss": float(_loss(owner, wanted.log(), ONE))}
+    loss = float(_loss(owner, wanted.log(), ONE))
+    return {"the loss": round(loss, 9) + 0.0}
 
 
 @probe(SMOOTH, "values", "LabelSmoothing(7, 0, 0.1), target [3]", LOOSE)
 def _one_position(owner: Any) -> Observed:
     """The loss of one target is its divergence, padding's column unused."""
-    return {"loss": float(_loss(owner, _logits(1), ONE))}
+    return {"the loss": float(_loss(owner, _logits(1), ONE))}
 
 
 @probe(
@@ -191,30 +187,40 @@ def _one_position(owner: Any) -> Observed:
 )
 def _mean_of_positions(owner: Any) -> Observed:
     """The loss of several targets is the mean of their divergences."""
-    return {"loss": float(_loss(owner, _logits(5), WORDS))}
+    return {"the loss": float(_loss(owner, _logits(5), WORDS))}
 
 
 @probe(
-    SMOOTH, "values", "LabelSmoothing(7, 0, 0.4), target [3, 1, ...]", LOOSE
+    SMOOTH,
+    "values",
+    "LabelSmoothing(7, 0, 0.4), target [3, 1, 6, 3, 2]",
+    LOOSE,
 )
 def _more_smoothing(owner: Any) -> Observed:
     """The argument smoothing says how much the others share."""
-    return {"loss": float(_loss(owner, _logits(5), WORDS, smoothing=0.4))}
+    return {"the loss": float(_loss(owner, _logits(5), WORDS, smoothing=0.4))}
 
 
 @probe(
-    SMOOTH, "values", "LabelSmoothing(7, 0, 0.0), target [3, 1, ...]", LOOSE
+    SMOOTH,
+    "values",
+    "LabelSmoothing(7, 0, 0.0), target [3, 1, 6, 3, 2]",
+    LOOSE,
 )
 def _no_smoothing(owner: Any) -> Observed:
     """Without smoothing it is the cross-entropy, and never NaN."""
-    return {"loss": float(_loss(owner, _logits(5), WORDS, smoothing=0.0))}
+    return {"the loss": float(_loss(owner, _logits(5), WORDS, smoothing=0.0))}
 
 
-@probe(SMOOTH, "values", "LabelSmoothing(7, 0, 0.1), logits in the thousands")
+@probe(
+    SMOOTH,
+    "values",
+    "LabelSmoothing(7, 0, 0.1), logits in the thousands",
+    LOOSE,
+)
 def _large_logits(owner: Any) -> Observed:
     """Logits in the thousands give a large loss, not infinity or NaN."""
-    loss = float(_loss(owner, 1000.0 * _logits(5), WORDS))
-    return {"is a number": math.isfinite(loss), "loss": round(loss)}
+    return {"the loss": float(_loss(owner, 1000.0 * _logits(5), WORDS))}
 
 
 @probe(SMOOTH, "values", "LabelSmoothing(7, 2), then look at both arguments")
@@ -225,21 +231,22 @@ def _arguments_stay(owner: Any) -> Observed:
     return {"logits": logits, "target": target}
 
 
-@probe(SMOOTH, "mask", "LabelSmoothing(7, 2), then other logits at padding")
+@probe(SMOOTH, "mask", "LabelSmoothing(7, 2), other logits where target is 2")
 def _padding_is_ignored(owner: Any) -> Observed:
     """What the model says at padding does not move the loss."""
     logits = _logits(7)
     before = float(_loss(owner, logits, PADDED, PAD))
     logits[PADDED == PAD] = -2.0 * logits[PADDED == PAD]
     after = float(_loss(owner, logits, PADDED, PAD))
-    return {"the loss moves": not abs(after - before) < LOOSE}
+    still = abs(after - before) < LOOSE
+    return {"the loss": "stays the same" if still else "changes"}
 
 
-@probe(SMOOTH, "mask", "LabelSmoothing(7, 2), no padding, one target 0", LOOSE)
+@probe(SMOOTH, "mask", "LabelSmoothing(7, 2), target [0, 3, 6]", LOOSE)
 def _zero_is_a_word(owner: Any) -> Observed:
     """The padding is pad_id: where that is 2, the token 0 is a word."""
     target = torch.tensor([0, 3, 6])
-    return {"loss": float(_loss(owner, _logits(3), target, PAD))}
+    return {"the loss": float(_loss(owner, _logits(3), target, PAD))}
 
 
 @probe(
@@ -247,14 +254,14 @@ def _zero_is_a_word(owner: Any) -> Observed:
 )
 def _mean_of_real_targets(owner: Any) -> Observed:
     """The mean goes over the real targets: padding is not counted."""
-    return {"loss": float(_loss(owner, _logits(7), PADDED, PAD))}
+    return {"the loss": float(_loss(owner, _logits(7), PADDED, PAD))}
 
 
 @probe(SMOOTH, "empty", "LabelSmoothing(7, 2), target [2, 2, 2]")
 def _nothing_but_padding(owner: Any) -> Observed:
     """A batch of nothing but padding has loss 0, not NaN."""
     target = torch.full((3,), PAD)
-    return {"loss": float(_loss(owner, _logits(3), target, PAD))}
+    return {"the loss": float(_loss(owner, _logits(3), target, PAD))}
 
 
 @probe(SMOOTH, "errors", "LabelSmoothing(7, 0, -0.1)")
@@ -289,41 +296,50 @@ def _nobody_to_share_with(owner: Any) -> Observed:
     return {"a vocab_size of 2": refusal(lambda: owner(2, 0))}
 
 
-@probe(SMOOTH, "gradients", "LabelSmoothing(7, 2), then backward", LOOSE)
+@probe(
+    SMOOTH,
+    "gradients",
+    "LabelSmoothing(7, 2), target [0, 2, 3, 6, 2, 2, 1]",
+    LOOSE,
+)
 def _gradients_of_logits(owner: Any) -> Observed:
     """The logits of real targets get a gradient, those of padding zero."""
     logits = _logits(7).requires_grad_()
     loss = _loss(owner, logits, PADDED, PAD)
     (found,) = gradients(loss[None], logits)
-    return {"gradient of the logits": found}
+    return {"the gradient of the logits": found}
 
 
-@probe(SMOOTH, "gradients", "LabelSmoothing(7, 2), all padding, then backward")
+@probe(
+    SMOOTH,
+    "gradients",
+    "LabelSmoothing(7, 2), target [2, 2, 2], then backward",
+)
 def _gradients_of_nothing(owner: Any) -> Observed:
     """A batch of nothing but padding can go backward, and teaches nothing."""
     logits = _logits(3).requires_grad_()
     loss = _loss(owner, logits, torch.full((3,), PAD), PAD)
     (found,) = gradients(loss[None], logits)
-    return {"gradient of the logits": found}
+    return {"the gradient of the logits": found}
 
 
 @probe(SMOOTH, "parameters", "LabelSmoothing(7, 2).pad_id")
 def _padding_is_kept(owner: Any) -> Observed:
     """The padding's id is kept as pad_id, for whoever counts tokens."""
-    return {"pad_id": getattr(owner(V, PAD), "pad_id", "not there")}
+    return {"loss_fn.pad_id": getattr(owner(V, PAD), "pad_id", None)}
 
 
 @probe(SMOOTH, "parameters", "LabelSmoothing(7, 2).parameters()")
 def _nothing_to_learn(owner: Any) -> Observed:
     """A loss has nothing to learn."""
-    return {"parameters": len(list(owner(V, PAD).parameters()))}
+    return {"the number of parameters": len(list(owner(V, PAD).parameters()))}
 
 
 @probe(SMOOTH, "modes", "LabelSmoothing(7, 2).eval()", LOOSE)
 def _evaluation(owner: Any) -> Observed:
     """In evaluation mode it is the same loss."""
     loss_fn = owner(V, PAD, 0.1).eval()
-    return {"loss": float(loss_fn(_logits(7), PADDED.clone()))}
+    return {"the loss": float(loss_fn(_logits(7), PADDED.clone()))}
 
 
 @probe(
@@ -333,7 +349,7 @@ def _again(owner: Any) -> Observed:
     """A second call knows nothing of the first."""
     loss_fn = owner(V, PAD, 0.1)
     loss_fn(_logits(7), PADDED.clone())
-    return {"loss": float(loss_fn(_logits(3), torch.tensor([0, 3, 6])))}
+    return {"the loss": float(loss_fn(_logits(3), torch.tensor([0, 3, 6])))}
 
 
 @probe(SMOOTH, "device", "LabelSmoothing(7, 2), as if on a GPU")
@@ -346,7 +362,7 @@ def _where_the_logits_are(owner: Any) -> Observed:
         loss_fn = owner(V, PAD, 0.1)
         found.move(loss_fn.buffers())
         loss_fn(_logits(7), PADDED.clone())
-    return {"tensors on the CPU meet the logits": found.met}
+    return {"a tensor on the CPU meets the logits": found.met}
 
 
 MAKERS = {

@@ -10,12 +10,23 @@ from laidout.workshop.second_device import SecondDevice
 from laidout.workshop.tensors import shapes
 
 
-def _is_boolean(mask: Tensor) -> Observed:
+def _dtype(mask: Tensor) -> Observed:
     """See whether a mask holds booleans, or infinity among numbers."""
-    return {
-        "mask.dtype is torch.bool": mask.dtype == torch.bool,
-        "it holds an infinity": bool(mask.isinf().any()),
-    }
+    holds = "booleans" if mask.dtype == torch.bool else "numbers"
+    if mask.isinf().any():
+        holds = "numbers, infinity among them"
+    return {"what the mask holds": holds}
+
+
+def _afterwards(tokens: Tensor, before: Tensor) -> Observed:
+    """See whether tokens are what they were before a call."""
+    same = torch.equal(tokens, before)
+    return {"the tokens after the call": "as before" if same else "changed"}
+
+
+def _refused(mask_of: Any, *arguments: Any) -> Observed:
+    """See with which error a call is refused."""
+    return {"the error": error_of(lambda: mask_of(*arguments))}
 
 
 # --- masks-padding ----------------------------------------------------------
@@ -31,6 +42,11 @@ PAD_IS_2 = torch.tensor([[1, 5, 0, 2, 2, 2, 2], [0, 4, 1, 6, 1, 2, 2]])
 """Sentences whose padding is 2, while 0 and 1 are words."""
 
 
+def _written(tokens: Tensor) -> str:
+    """Write tokens down, for the reader to try the call."""
+    return f"torch.tensor({tokens.tolist()})"
+
+
 @probe(PADDING, "shape", "padding_mask(tokens, 0), tokens of shape (2, 7)")
 def _one_axis_each(mask_of: Any) -> Observed:
     """The mask is (B, 1, 1, S): an axis for the heads, one for the queries."""
@@ -38,44 +54,48 @@ def _one_axis_each(mask_of: Any) -> Observed:
 
 
 @probe(PADDING, "dtype", "padding_mask(tokens, 0).dtype")
-def _padding_is_boolean(mask_of: Any) -> Observed:
+def _padding_dtype(mask_of: Any) -> Observed:
     """The mask holds booleans."""
-    return _is_boolean(mask_of(UNEQUAL.clone(), 0))
+    return _dtype(mask_of(UNEQUAL.clone(), 0))
 
 
-@probe(PADDING, "values", "padding_mask(tokens, 0), no padding among them")
+@probe(
+    PADDING, "values", f"tokens = {_written(UNEQUAL)}; padding_mask(tokens, 0)"
+)
+def _tokens_stay(mask_of: Any) -> Observed:
+    """The tokens of the caller are left as they were."""
+    tokens = UNEQUAL.clone()
+    mask_of(tokens, 0)
+    return _afterwards(tokens, UNEQUAL)
+
+
+@probe(PADDING, "values", f"padding_mask({_written(FULL)}, 0)")
 def _all_words(mask_of: Any) -> Observed:
     """Words may be attended to, and where all are words, all of them."""
     return {"the mask": mask_of(FULL.clone(), 0)}
 
 
-@probe(PADDING, "values", "padding_mask(tokens, 0), padding at the end")
+@probe(PADDING, "values", f"padding_mask({_written(UNEQUAL)}, 0)")
 def _padding_at_the_end(mask_of: Any) -> Observed:
     """Padding may not be attended to, and each sentence has its own."""
     return {"the mask": mask_of(UNEQUAL.clone(), 0)}
 
 
-@probe(PADDING, "values", "padding_mask(tokens, 0), padding in front")
+@probe(PADDING, "values", f"padding_mask({_written(IN_FRONT)}, 0)")
 def _padding_in_front(mask_of: Any) -> Observed:
     """Padding is hidden wherever it stands."""
     return {"the mask": mask_of(IN_FRONT.clone(), 0)}
 
 
-@probe(PADDING, "values", "padding_mask(tokens, 2), 0 and 1 among the words")
+@probe(PADDING, "values", f"padding_mask({_written(PAD_IS_2)}, 2)")
 def _padding_is_another_number(mask_of: Any) -> Observed:
     """The token pad_id is padding, and no other, be it smaller or larger."""
     return {"the mask": mask_of(PAD_IS_2.clone(), 2)}
 
 
-@probe(PADDING, "values", "padding_mask(tokens, 0), then the tokens")
-def _tokens_stay(mask_of: Any) -> Observed:
-    """The tokens of the caller are left as they were."""
-    tokens = UNEQUAL.clone()
-    mask_of(tokens, 0)
-    return {"the tokens": tokens}
-
-
-@probe(PADDING, "empty", "padding_mask(tokens, 0), nothing but padding")
+@probe(
+    PADDING, "empty", "padding_mask(torch.zeros(2, 7, dtype=torch.long), 0)"
+)
 def _no_word(mask_of: Any) -> Observed:
     """A sentence without a word has a mask without True."""
     return {"the mask": mask_of(torch.zeros_like(FULL), 0)}
@@ -85,13 +105,13 @@ def _no_word(mask_of: Any) -> Observed:
 def _three_axes(mask_of: Any) -> Observed:
     """Tokens with three axes are a ValueError."""
     tokens = FULL[:, None].repeat(1, 3, 1)
-    return {"the error": error_of(lambda: mask_of(tokens, 0))}
+    return _refused(mask_of, tokens, 0)
 
 
 @probe(PADDING, "errors", "padding_mask(tokens, 0), tokens of shape (7,)")
 def _a_single_sentence(mask_of: Any) -> Observed:
     """A sentence that is not in a batch is a ValueError."""
-    return {"the error": error_of(lambda: mask_of(FULL[0].clone(), 0))}
+    return _refused(mask_of, FULL[0].clone(), 0)
 
 
 @probe(PADDING, "device", "padding_mask(tokens, 0), tokens on 'meta'")
@@ -114,9 +134,9 @@ def _a_square(mask_of: Any) -> Observed:
 
 
 @probe(CAUSAL, "dtype", "causal_mask(5).dtype")
-def _causal_is_boolean(mask_of: Any) -> Observed:
+def _causal_dtype(mask_of: Any) -> Observed:
     """The mask holds booleans."""
-    return _is_boolean(mask_of(5))
+    return _dtype(mask_of(5))
 
 
 @probe(CAUSAL, "values", "causal_mask(1)")
@@ -146,7 +166,7 @@ def _nothing_to_mask(mask_of: Any) -> Observed:
 @probe(CAUSAL, "errors", "causal_mask(-1)")
 def _negative(mask_of: Any) -> Observed:
     """A negative size is a ValueError."""
-    return {"the error": error_of(lambda: mask_of(-1))}
+    return _refused(mask_of, -1)
 
 
 @probe(CAUSAL, "device", "causal_mask(5, device='meta')")
@@ -166,6 +186,12 @@ def _where_it_is_wanted(mask_of: Any) -> Observed:
 TARGET = "masks-target"
 
 
+@probe(TARGET, "shape", "target_mask(tokens, 0), tokens of shape (1, 7)")
+def _a_single_square(mask_of: Any) -> Observed:
+    """A single sentence of 7 tokens has a mask (1, 1, 7, 7)."""
+    return {"the mask": shapes(mask_of(FULL[:1].clone(), 0))}
+
+
 @probe(TARGET, "shape", "target_mask(tokens, 0), tokens of shape (2, 7)")
 def _a_square_each(mask_of: Any) -> Observed:
     """The mask has a square for each sentence, (B, 1, T, T)."""
@@ -173,30 +199,42 @@ def _a_square_each(mask_of: Any) -> Observed:
 
 
 @probe(TARGET, "dtype", "target_mask(tokens, 0).dtype")
-def _target_is_boolean(mask_of: Any) -> Observed:
+def _target_dtype(mask_of: Any) -> Observed:
     """The mask holds booleans."""
-    return _is_boolean(mask_of(UNEQUAL.clone(), 0))
+    return _dtype(mask_of(UNEQUAL.clone(), 0))
 
 
-@probe(TARGET, "values", "target_mask(tokens, 0), no padding among them")
+@probe(
+    TARGET,
+    "values",
+    f"tokens = {_written(UNEQUAL)}; target_mask(tokens, 0)",
+)
+def _target_stays(mask_of: Any) -> Observed:
+    """The tokens of the caller are left as they were."""
+    tokens = UNEQUAL.clone()
+    mask_of(tokens, 0)
+    return _afterwards(tokens, UNEQUAL)
+
+
+@probe(TARGET, "values", f"target_mask({_written(FULL)}, 0)")
 def _only_the_future(mask_of: Any) -> Observed:
     """Where all are words, only the future is hidden."""
     return {"the mask": mask_of(FULL.clone(), 0)}
 
 
-@probe(TARGET, "values", "target_mask(tokens, 0), padding at the end")
+@probe(TARGET, "values", f"target_mask({_written(UNEQUAL)}, 0)")
 def _padding_and_future(mask_of: Any) -> Observed:
     """A key must be a word, and it must not lie in the future."""
     return {"the mask": mask_of(UNEQUAL.clone(), 0)}
 
 
-@probe(TARGET, "values", "target_mask(tokens, 0), padding in front")
+@probe(TARGET, "values", f"target_mask({_written(IN_FRONT)}, 0)")
 def _padding_in_the_past(mask_of: Any) -> Observed:
     """Padding is hidden in the past, too."""
     return {"the mask": mask_of(IN_FRONT.clone(), 0)}
 
 
-@probe(TARGET, "values", "target_mask(tokens, 2), 0 and 1 among the words")
+@probe(TARGET, "values", f"target_mask({_written(PAD_IS_2)}, 2)")
 def _another_padding(mask_of: Any) -> Observed:
     """The token pad_id is padding, and no other."""
     return {"the mask": mask_of(PAD_IS_2.clone(), 2)}
@@ -206,7 +244,7 @@ def _another_padding(mask_of: Any) -> Observed:
 def _no_batch_of_sentences(mask_of: Any) -> Observed:
     """Tokens that are not a batch of sentences are a ValueError."""
     tokens = FULL[:, None].repeat(1, 3, 1)
-    return {"the error": error_of(lambda: mask_of(tokens, 0))}
+    return _refused(mask_of, tokens, 0)
 
 
 @probe(TARGET, "device", "target_mask(tokens, 0), tokens on 'meta'")

@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from laidout.workshop.probes import Observed, probe
 from laidout.workshop.tensors import (
@@ -23,6 +23,9 @@ MADE = "LayerNorm(33)"
 PLAIN = f"{MADE}, then x of shape (2, 5, 33)"
 SHIFT = 1e7
 """So far from zero that the squares are too large for a difference."""
+NEAR = 1e-3
+"""So far outputs may differ where an eps is asked for: no other one may pass
+for it, and 1e-5 in place of 0 is told by the probes of eps alone."""
 
 
 def _input(*leading: int) -> Tensor:
@@ -50,9 +53,33 @@ def _learned(owner: Any, *eps: float) -> Any:
 
 
 def _is_bias(path: str) -> bool:
-    """Tell by its name whether a parameter is a bias: `bias`, `beta`, `b`."""
-    name = path.rpartition(".")[2]
-    return name.startswith("b") or "shift" in name
+    """Tell by its name whether a parameter is a bias."""
+    return path.rpartition(".")[2].startswith("b")
+
+
+@probe(NORM, "shape", f"the parameters of {MADE}")
+def _parts(owner: Any) -> Observed:
+    """There are two parameters, gain and bias, with a number for each of the
+    33 features.
+    """
+    module = owner(D_MODEL)
+    learned = [tuple(p.shape) for p in module.parameters()]
+    return {
+        "gain": _part(getattr(module, "gain", None)),
+        "bias": _part(getattr(module, "bias", None)),
+        "the shapes in parameters()": sorted(learned),
+    }
+
+
+def _part(part: Any) -> str:
+    """Write down what an attribute is, and its shape."""
+    if part is None:
+        return "missing"
+    if not isinstance(part, Tensor):
+        return type(part).__name__
+    learned = isinstance(part, nn.Parameter)
+    kind = "a parameter" if learned else "a tensor, but no parameter,"
+    return f"{kind} of shape {tuple(part.shape)}"
 
 
 @probe(NORM, "shape", PLAIN)
@@ -88,23 +115,37 @@ def _alone(owner: Any) -> Observed:
     module, changed = _plain(owner), _input()
     changed[1, 3, 0] += 3.0
     moved = (module(changed) - module(_input())).abs() > 1e-9
-    return {"whether a number moved": moved}
+    vectors = moved.any(-1).nonzero().tolist()
+    return {
+        "the vectors that moved": [f"x[{s}, {p}]" for s, p in vectors],
+        "how many numbers moved": int(moved.sum()),
+    }
 
 
-@probe(NORM, "values", "LayerNorm(33, eps=0.0), the mean of each vector")
+@probe(
+    NORM, "values", "LayerNorm(33, eps=0.0)(x), the mean of each vector", NEAR
+)
 def _mean(owner: Any) -> Observed:
     """A new norm gives each vector the mean 0."""
-    return {"mean": _plain(owner, 0.0)(_input()).mean(-1)}
+    mean = _plain(owner, 0.0)(_input()).mean(-1)
+    return {"the mean": mean.round(decimals=6) + 0.0}
 
 
-@probe(NORM, "values", "LayerNorm(33, eps=0.0), the variance of each vector")
+@probe(
+    NORM,
+    "values",
+    "LayerNorm(33, eps=0.0)(x), the variance of each vector",
+    NEAR,
+)
 def _variance(owner: Any) -> Observed:
     """A new norm gives each vector the variance 1."""
     output = _plain(owner, 0.0)(_input())
-    return {"variance": output.var(-1, unbiased=False)}
+    return {"the variance": output.var(-1, unbiased=False)}
 
 
-@probe(NORM, "values", "LayerNorm(33, eps=0.0), then x of shape (2, 5, 33)")
+@probe(
+    NORM, "values", "LayerNorm(33, eps=0.0), then x of shape (2, 5, 33)", NEAR
+)
 def _values(owner: Any) -> Observed:
     """The output is x without its mean, over its standard deviation."""
     return {"output": _plain(owner, 0.0)(_input())}
@@ -116,17 +157,29 @@ def _far_from_zero(owner: Any) -> Observed:
     module, x = _plain(owner, 0.0), _input()
     shifted = module(x + SHIFT)
     return {
-        "the same after the shift": bool(
+        "the output for x + 10,000,000 is that for x": bool(
             torch.allclose(shifted, module(x), rtol=0.0, atol=1e-5)
         )
     }
 
 
-@probe(NORM, "values", "LayerNorm(33, eps=0.5) and LayerNorm(33, eps=2.0)")
+@probe(
+    NORM,
+    "values",
+    "LayerNorm(33, eps=eps)(x), x with mean 0 and variance 1",
+    NEAR,
+)
 def _eps_counts(owner: Any) -> Observed:
-    """What is asked for as eps makes a difference."""
-    one, other = (_plain(owner, eps)(_input()) for eps in (0.5, 2.0))
-    return {"the same for both": bool(torch.allclose(one, other))}
+    """The variance that comes out is 1 / (1 + eps); eps makes it smaller."""
+    x = _input()
+    x = x - x.mean(-1, keepdim=True)
+    x = x / x.square().mean(-1, keepdim=True).sqrt()
+    return {
+        f"the variance with eps={eps}": round(
+            _plain(owner, eps)(x.clone()).square().mean().item(), 4
+        )
+        for eps in (0.5, 2.0)
+    }
 
 
 @probe(NORM, "values", "LayerNorm(33, eps=0.5), then x of shape (2, 5, 33)")
@@ -190,22 +243,19 @@ def _all_learn(owner: Any) -> Observed:
     return {"parameters without gradient": sum(g is None for g in found)}
 
 
-@probe(NORM, "parameters", f"{MADE}, its parameters")
-def _number(owner: Any) -> Observed:
-    """There is a gain and a bias to learn for each feature."""
-    parameters = owner(D_MODEL).parameters()
-    return {"numbers to learn": sum(p.numel() for p in parameters)}
-
-
 @probe(NORM, "parameters", f"{MADE}, the numbers it starts with")
 def _start(owner: Any) -> Observed:
     """The gain starts at one and the bias at zero."""
-    numbers = [p.detach().flatten() for p in owner(D_MODEL).parameters()]
-    start = torch.cat([torch.empty(0), *numbers])
-    return {
-        "numbers that are 1": int((start == 1).sum()),
-        "numbers that are 0": int((start == 0).sum()),
-    }
+    module = owner(D_MODEL)
+    return {name: _levels(getattr(module, name)) for name in ("gain", "bias")}
+
+
+def _levels(numbers: Tensor) -> str:
+    """Write down a vector: its number if all are alike."""
+    different = {*numbers.flatten().tolist()}
+    if len(different) == 1:
+        return f"all numbers are {different.pop():g}"
+    return f"{len(different)} different numbers"
 
 
 @probe(NORM, "modes", f"{MADE}.train()")

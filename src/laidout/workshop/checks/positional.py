@@ -50,13 +50,13 @@ def _twice(encode: Any) -> Observed:
 @probe(SINES, "values", f"{TABLE}[0]", NEAR)
 def _position_0(encode: Any) -> Observed:
     """At position 0 all angles are 0: sines are 0 and cosines 1, in turn."""
-    return {"row 0": encode(7, 10)[0]}
+    return {"the row": encode(7, 10)[0]}
 
 
 @probe(SINES, "values", f"{TABLE}[:, :2]", NEAR)
 def _first_pair(encode: Any) -> Observed:
     """The first two columns are sine and cosine of the position itself."""
-    return {"columns 0 and 1": encode(7, 10)[:, :2]}
+    return {"the two columns": encode(7, 10)[:, :2]}
 
 
 @probe(SINES, "values", f"{TABLE} and the same with 13 positions")
@@ -85,7 +85,7 @@ def _pairs(encode: Any) -> Observed:
 @probe(SINES, "values", f"{TABLE}[1]", NEAR)
 def _position_1(encode: Any) -> Observed:
     """Each pair turns more slowly than the one on its left."""
-    return {"row 1": encode(7, 10)[1]}
+    return {"the row": encode(7, 10)[1]}
 
 
 @probe(SINES, "values", f"{TABLE}, all of it", NEAR)
@@ -106,11 +106,13 @@ def _one_pair(encode: Any) -> Observed:
     return {"the result": encode(3, 2)}
 
 
-@probe(SINES, "values", "sinusoidal_encoding(5000, 4), three of its rows", FAR)
+@probe(
+    SINES, "values", "sinusoidal_encoding(5000, 4)[[1000, 2500, 4999]]", FAR
+)
 def _far(encode: Any) -> Observed:
     """The formula holds for far positions."""
     rows = encode(5000, 4)[[1000, 2500, 4999]]
-    return {"rows 1000, 2500 and 4999": rows}
+    return {"the three rows": rows}
 
 
 @probe(SINES, "values", "sinusoidal_encoding(5, 7)", NEAR)
@@ -125,16 +127,21 @@ def _one_column(encode: Any) -> Observed:
     return {"the result": encode(5, 1)}
 
 
+@probe(SINES, "values", "sinusoidal_encoding(1, 1)", NEAR)
+def _smallest(encode: Any) -> Observed:
+    """The smallest table is a single sine."""
+    return {"the result": encode(1, 1)}
+
+
 @probe(SINES, "errors", "sinusoidal_encoding(0, 8), (5, 0), (-1, 8), (5, -1)")
 def _errors(encode: Any) -> Observed:
     """Sizes that are not positive are refused with a ValueError."""
     return {
-        "max_len 0": error_of(lambda: encode(0, 8)),
-        "d_model 0": error_of(lambda: encode(5, 0)),
-        "both 0": error_of(lambda: encode(0, 0)),
-        "max_len -1": error_of(lambda: encode(-1, 8)),
-        "d_model -1": error_of(lambda: encode(5, -1)),
-        "the smallest sizes": error_of(lambda: encode(1, 1)),
+        "the error for max_len 0": error_of(lambda: encode(0, 8)),
+        "the error for d_model 0": error_of(lambda: encode(5, 0)),
+        "the error for both 0": error_of(lambda: encode(0, 0)),
+        "the error for max_len -1": error_of(lambda: encode(-1, 8)),
+        "the error for d_model -1": error_of(lambda: encode(5, -1)),
     }
 
 
@@ -183,14 +190,14 @@ def _one_sentence(owner: Any) -> Observed:
 def _dtype_of_float32(owner: Any) -> Observed:
     """The result has the dtype of the input."""
     module = owner(FEATURES, 0.0, MAX_LEN)
-    return {"output": str(module(_input().float()).dtype)}
+    return {"the dtype of the output": str(module(_input().float()).dtype)}
 
 
 @probe(POSITIONS, "dtype", f"{MADE}.bfloat16(), then x in bfloat16")
 def _dtype_of_bfloat16(owner: Any) -> Observed:
     """The table goes along when the module changes its dtype."""
     module = owner(FEATURES, 0.0, MAX_LEN).bfloat16()
-    return {"output": str(module(_input().bfloat16()).dtype)}
+    return {"the dtype of the output": str(module(_input().bfloat16()).dtype)}
 
 
 @probe(POSITIONS, "values", f"{PLAIN}, twice")
@@ -200,20 +207,20 @@ def _made_twice(owner: Any) -> Observed:
     same = torch.equal(module(_input()), other(_input()))
     return {
         "the same from both": bool(same),
-        "there are weights": any(True for _ in module.parameters()),
+        "parameters() finds weights": any(True for _ in module.parameters()),
     }
 
 
 @probe(POSITIONS, "values", f"{MADE}, then one sentence of zeros", NEAR)
 def _table(owner: Any) -> Observed:
     """Position p gets row p of the table, and begins with row 0."""
-    return {"output": _made(owner)(_zeros(1))}
+    return {"the output": _made(owner)(_zeros(1))}
 
 
 @probe(POSITIONS, "values", f"{MADE}, then two sentences of zeros", NEAR)
 def _same_for_all(owner: Any) -> Observed:
     """Every sentence gets the same rows."""
-    return {"output": _made(owner)(_zeros())}
+    return {"the output": _made(owner)(_zeros())}
 
 
 @probe(POSITIONS, "values", f"{MADE}, then one word five times", NEAR)
@@ -227,13 +234,13 @@ def _words_differ(owner: Any) -> Observed:
 @probe(POSITIONS, "values", PLAIN, NEAR)
 def _sum(owner: Any) -> Observed:
     """The encoding is added to x, which is left as it is otherwise."""
-    return {"output": _made(owner)(_input())}
+    return {"the output": _made(owner)(_input())}
 
 
 @probe(POSITIONS, "values", f"{MADE}, then x of shape (2, 7, 22)", NEAR)
 def _longest(owner: Any) -> Observed:
     """A sentence may have as many tokens as the table has rows."""
-    return {"output": _made(owner)(_input(BATCH, MAX_LEN))}
+    return {"the output": _made(owner)(_input(BATCH, MAX_LEN))}
 
 
 @probe(POSITIONS, "values", f"{PLAIN}, then x is looked at")
@@ -250,7 +257,17 @@ def _too_long(owner: Any) -> Observed:
     module, x = _made(owner), _input(BATCH, MAX_LEN + 1)
     returned: list[Tensor] = []
     error = error_of(lambda: returned.append(module(x)))
-    return {"8 tokens": error, "what comes back": shapes(returned)}
+    return {
+        "the error for 8 tokens": error,
+        "what comes back": [*map(shapes, returned)],
+    }
+
+
+@probe(POSITIONS, "gradients", f"{PLAIN}, then requires_grad of the output")
+def _it_can_learn(owner: Any) -> Observed:
+    """The output is tied to x, so that the embedding can learn."""
+    output = _made(owner)(_input().requires_grad_())
+    return {"requires_grad": output.requires_grad}
 
 
 @probe(POSITIONS, "gradients", f"{PLAIN}, then backward from the output", NEAR)
@@ -258,7 +275,7 @@ def _gradients(owner: Any) -> Observed:
     """The gradient finds its way back to x."""
     x = _input().requires_grad_()
     (gradient,) = gradients(_made(owner)(x), x)
-    return {"gradient of x": gradient}
+    return {"the gradient of x": gradient}
 
 
 @probe(POSITIONS, "parameters", f"{MADE}, its parameters")
@@ -289,13 +306,13 @@ def _no_dropout_unless_asked(owner: Any) -> Observed:
 @probe(POSITIONS, "modes", "PositionalEncoding(22, 1.0, 7).eval()", NEAR)
 def _no_dropout_in_evaluation(owner: Any) -> Observed:
     """In evaluation mode dropout does nothing."""
-    return {"output": _made(owner, 1.0)(_input())}
+    return {"the output": _made(owner, 1.0)(_input())}
 
 
 @probe(POSITIONS, "modes", "PositionalEncoding(22, 1.0, 7).train()", NEAR)
 def _all_dropped(owner: Any) -> Observed:
     """Dropout falls on the sum: with all of it dropped, nothing is left."""
-    return {"output": _made(owner, 1.0).train()(_input())}
+    return {"the output": _made(owner, 1.0).train()(_input()) + 0.0}
 
 
 @probe(POSITIONS, "modes", "PositionalEncoding(22, 0.5, 7).train()")

@@ -70,7 +70,7 @@ def _a_number(owner: Any) -> Observed:
     number = isinstance(rate, int | float) or (
         isinstance(rate, Tensor) and rate.numel() == 1
     )
-    return {"comes back": "a number" if number else type(rate).__name__}
+    return {"what comes back": 0.0 if number else rate}
 
 
 @probe(
@@ -81,7 +81,7 @@ def _a_number(owner: Any) -> Observed:
 )
 def _warm_up(owner: Any) -> Observed:
     """During the warm-up the rate rises in a straight line."""
-    return {"rates": _returned(owner, 1, 11, range(1, 5))}
+    return {"the list of rates": _returned(owner, 1, 11, range(1, 5))}
 
 
 @probe(
@@ -92,7 +92,7 @@ def _warm_up(owner: Any) -> Observed:
 )
 def _after_the_warm_up(owner: Any) -> Observed:
     """After the warm-up the rate falls with the square root of the step."""
-    return {"rates": _returned(owner, 1, 1, range(1, 7))}
+    return {"the list of rates": _returned(owner, 1, 1, range(1, 7))}
 
 
 @probe(
@@ -103,7 +103,7 @@ def _after_the_warm_up(owner: Any) -> Observed:
 )
 def _from_rise_to_fall(owner: Any) -> Observed:
     """The two curves meet at warmup_steps, and the rate is largest there."""
-    return {"rates": _returned(owner, 1, 4, range(1, 8))}
+    return {"the list of rates": _returned(owner, 1, 4, range(1, 8))}
 
 
 @probe(
@@ -114,7 +114,7 @@ def _from_rise_to_fall(owner: Any) -> Observed:
 )
 def _size_of_the_model(owner: Any) -> Observed:
     """A larger model has smaller rates: they go by d_model ** -0.5."""
-    return {"rates": _returned(owner, 13, 4, range(1, 8))}
+    return {"the list of rates": _returned(owner, 13, 4, range(1, 8))}
 
 
 @probe(
@@ -125,7 +125,7 @@ def _size_of_the_model(owner: Any) -> Observed:
 )
 def _any_step(owner: Any) -> Observed:
     """The rate depends on the step's number alone, not on earlier calls."""
-    return {"rates": _returned(owner, 13, 4, (5, 2, 2))}
+    return {"the list of rates": _returned(owner, 13, 4, (5, 2, 2))}
 
 
 @probe(
@@ -138,7 +138,7 @@ def _written(owner: Any) -> Observed:
     """The rate stands in every group of the optimizer."""
     optimizer = _Descent()
     owner(optimizer, 13, 4).step(1)
-    return {"rates of the groups": _rates(optimizer)}
+    return {"the list of lr, group by group": _rates(optimizer)}
 
 
 @probe(
@@ -153,7 +153,7 @@ def _written_again(owner: Any) -> Observed:
     scheduler = owner(optimizer, 13, 4)
     scheduler.step(1)
     scheduler.step(2)
-    return {"rates of the groups": _rates(optimizer)}
+    return {"the list of lr, group by group": _rates(optimizer)}
 
 
 @probe(SCHEDULE, "values", "step(1), then the parameters")

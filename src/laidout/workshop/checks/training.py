@@ -45,6 +45,10 @@ OTHER_PAD: Plain = [
 ]
 """Two batches with 3 tokens to say each; 4 is the padding, 0 a word."""
 
+FIRST = f"src {EVEN[0][0]}, tgt {EVEN[0][1]}"
+LABELS = f"tgt {OTHER_PAD[0][1]}, then {OTHER_PAD[1][1]}"
+"""Batches as the reader sees them."""
+
 NOTHING: Plain = [([[5, 2]], [[0, 0, 0]])]
 """A batch of nothing but padding."""
 
@@ -116,7 +120,7 @@ class _Watched(Optimizer):
         self.parameters = list(model.parameters())
         self.param_groups = [{"params": self.parameters, "lr": lr}]
         self.rates: list[float] = []
-        self.gradients: list[Any] = []
+        self.gradients: list[Tensor | None] = []
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
@@ -124,7 +128,7 @@ class _Watched(Optimizer):
         rate = float(self.param_groups[0]["lr"])
         self.rates.append(rate)
         gradient = self.parameters[0].grad
-        self.gradients.append("none" if gradient is None else gradient.clone())
+        self.gradients.append(None if gradient is None else gradient.clone())
         for parameter in self.parameters:
             if parameter.grad is not None:
                 parameter.sub_(rate * parameter.grad)
@@ -164,7 +168,9 @@ def _kind(value: Any) -> str:
         return f"a tensor{graph}"
     if isinstance(value, int | float):
         return "a plain number"
-    return type(value).__name__
+    if isinstance(value, tuple | list):
+        return " and ".join(map(_kind, value))
+    return "None" if value is None else f"of type {type(value).__name__}"
 
 
 def _first_reading(model: _Toy, function: Callable[[], Any]) -> Observed:
@@ -178,7 +184,7 @@ def _first_reading(model: _Toy, function: Callable[[], Any]) -> Observed:
         if isinstance(error, NotImplementedError) or not model.read:
             raise
     source, read = model.read[0] if model.read else ([], [])
-    return {"source": source, "read": read}
+    return {"the source it gets": source, "the target it gets": read}
 
 
 def _spared(graphs: Sequence[int]) -> int:
@@ -222,7 +228,7 @@ class _Epoch:
         return float(self.result[0])
 
 
-@probe(EPOCH, "shape", f"{TRAIN}, one batch; what the model is given")
+@probe(EPOCH, "shape", f"{TRAIN}, {FIRST}; what the model gets")
 def _what_the_model_reads(train: Any) -> Observed:
     """The model gets the source, and the target without its last token."""
     model, batches = _Toy(), _batches(EVEN[:1])
@@ -235,48 +241,50 @@ def _what_the_model_reads(train: Any) -> Observed:
 @probe(EPOCH, "shape", f"{TRAIN}, one batch")
 def _a_pair_of_numbers(train: Any) -> Observed:
     """Two plain numbers come back: the mean loss and the last step."""
-    result = _Epoch(train, EVEN[:1]).result
-    if not isinstance(result, tuple | list):
-        return {"comes back": _kind(result)}
-    return {"comes back": [_kind(part) for part in result]}
+    return {"what comes back": _kind(_Epoch(train, EVEN[:1]).result)}
 
 
 @probe(EPOCH, "values", f"{TRAIN}, one batch, learning rate 0", LOOSE)
 def _loss_of_one_batch(train: Any) -> Observed:
     """The mean loss of one batch is what loss_fn gives for it."""
-    return {"mean loss": _Epoch(train, EVEN[:1]).mean}
+    return {"the mean loss": _Epoch(train, EVEN[:1]).mean}
 
 
 @probe(EPOCH, "values", f"{TRAIN}, 6 tokens, then 5, then 3, rate 0", LOOSE)
 def _mean_over_tokens(train: Any) -> Observed:
     """The loss is the mean over all tokens, wherever batches are cut."""
-    return {"mean loss": _Epoch(train, EVEN).mean}
+    return {"the mean loss": _Epoch(train, EVEN).mean}
 
 
 @probe(EPOCH, "values", f"{TRAIN}, one batch; gradients at optimizer.step")
 def _first_gradient(train: Any) -> Observed:
     """At the optimizer's step the gradients of the batch are there."""
-    return {"gradients": _Epoch(train, EVEN[:1]).optimizer.gradients}
+    return {
+        "the list of gradients": _Epoch(train, EVEN[:1]).optimizer.gradients
+    }
 
 
 @probe(EPOCH, "values", f"{TRAIN}, three batches; gradients at each step")
 def _own_gradients(train: Any) -> Observed:
     """Each step has the gradients of its own batch, and no others."""
-    return {"gradients": _Epoch(train, EVEN).optimizer.gradients}
+    return {"the list of gradients": _Epoch(train, EVEN).optimizer.gradients}
 
 
 @probe(EPOCH, "values", f"{TRAIN}, three batches, learning rate 0.1", LOOSE)
 def _learned(train: Any) -> Observed:
     """There is one update for each batch."""
     epoch = _Epoch(train, EVEN, lr=0.1)
-    return {"mean loss": epoch.mean, "a parameter": epoch.model.table}
+    return {
+        "the mean loss": epoch.mean,
+        "a parameter afterwards": epoch.model.table,
+    }
 
 
 @probe(EPOCH, "values", f"{TRAIN}, three batches, step_num=5")
 def _steps_without_a_schedule(train: Any) -> Observed:
     """Steps are counted on from step_num, without a scheduler too."""
     epoch = _Epoch(train, EVEN, step_num=5)
-    return {"last step": epoch.result[1]}
+    return {"the last step": epoch.result[1]}
 
 
 @probe(EPOCH, "values", f"{SCHEDULED}, three batches; the scheduler's steps")
@@ -284,14 +292,17 @@ def _steps_of_the_schedule(train: Any) -> Observed:
     """The scheduler is told each step once: here 6, 7 and 8."""
     epoch = _Epoch(train, EVEN, step_num=5, scheduled=True)
     assert epoch.scheduler is not None
-    return {"steps": epoch.scheduler.steps, "last step": epoch.result[1]}
+    return {
+        "the list of steps": epoch.scheduler.steps,
+        "the last step": epoch.result[1],
+    }
 
 
 @probe(EPOCH, "values", f"{SCHEDULED}, three batches; rates of the updates")
 def _rates_of_the_updates(train: Any) -> Observed:
     """Each update uses the rate of its own step."""
     epoch = _Epoch(train, EVEN, lr=0.5, step_num=5, scheduled=True)
-    return {"rates": epoch.optimizer.rates}
+    return {"the list of rates": epoch.optimizer.rates}
 
 
 @probe(
@@ -299,33 +310,33 @@ def _rates_of_the_updates(train: Any) -> Observed:
 )
 def _padding_weighs_nothing(train: Any) -> Observed:
     """Padding is no token: it does not count in the mean."""
-    return {"mean loss": _Epoch(train, PADDED).mean}
+    return {"the mean loss": _Epoch(train, PADDED).mean}
 
 
-@probe(EPOCH, "mask", f"{TRAIN}, loss_fn.pad_id = 4, rate 0", LOOSE)
+@probe(EPOCH, "mask", f"{TRAIN}, loss_fn.pad_id = 4, {LABELS}, rate 0", LOOSE)
 def _padding_of_the_loss(train: Any) -> Observed:
     """What is padding is for the loss to say: here 4, and 0 is a word."""
-    return {"mean loss": _Epoch(train, OTHER_PAD, pad_id=4).mean}
+    return {"the mean loss": _Epoch(train, OTHER_PAD, pad_id=4).mean}
 
 
 @probe(EPOCH, "empty", f"{TRAIN}, batches = [], step_num=5", LOOSE)
 def _no_batches(train: Any) -> Observed:
     """An empty epoch has loss 0 and takes no step."""
     mean, step = _Epoch(train, [], step_num=5).result
-    return {"mean loss": float(mean), "last step": step}
+    return {"the mean loss": float(mean), "the last step": step}
 
 
-@probe(EPOCH, "empty", f"{TRAIN}, a batch of nothing but padding", LOOSE)
+@probe(EPOCH, "empty", f"{TRAIN}, tgt [[0, 0, 0]], all padding", LOOSE)
 def _nothing_but_padding(train: Any) -> Observed:
     """An epoch without real tokens has loss 0, not 0 / 0."""
-    return {"mean loss": _Epoch(train, NOTHING).mean}
+    return {"the mean loss": _Epoch(train, NOTHING).mean}
 
 
 @probe(EPOCH, "gradients", f"{TRAIN}, six batches; graphs in memory")
 def _graphs_go(train: Any) -> Observed:
     """The graph of a batch is gone when the next but one comes."""
     model = _Epoch(train, [*EVEN, *EVEN]).model
-    return {"graphs kept": _spared(model.graphs)}
+    return {"the number of graphs kept": _spared(model.graphs)}
 
 
 @probe(EPOCH, "modes", f"{TRAIN}, with a model in evaluation mode")
@@ -334,7 +345,7 @@ def _training_mode(train: Any) -> Observed:
     model = _Toy().eval()
     optimizer = _Watched(model, 0.0)
     train(model, _batches(EVEN), _loss_fn(), optimizer)
-    return {"in training mode": model.modes}
+    return {"model.training at each batch": model.modes}
 
 
 @probe(EPOCH, "modes", f"{TRAIN}, batches from a generator", LOOSE)
@@ -343,7 +354,7 @@ def _from_a_generator(train: Any) -> Observed:
     model = _Toy()
     batches = (batch for batch in _batches(EVEN))
     mean, step = train(model, batches, _loss_fn(), _Watched(model, 0.0))
-    return {"mean loss": float(mean), "last step": step}
+    return {"the mean loss": float(mean), "the last step": step}
 
 
 @probe(EPOCH, "modes", f"{TRAIN}, then look at the batches")
@@ -366,7 +377,7 @@ def _evaluated(
     return float(evaluate(_Toy(), batches, _loss_fn(pad_id)))
 
 
-@probe(EVALUATE, "shape", f"{EVALUATED}, one batch; what the model is given")
+@probe(EVALUATE, "shape", f"{EVALUATED}, {FIRST}; what the model gets")
 def _what_it_reads(evaluate: Any) -> Observed:
     """The model gets the source, and the target without its last token."""
     model = _Toy()
@@ -378,19 +389,19 @@ def _what_it_reads(evaluate: Any) -> Observed:
 def _a_plain_number(evaluate: Any) -> Observed:
     """A plain number comes back."""
     result = evaluate(_Toy(), _batches(EVEN[:1]), _loss_fn())
-    return {"comes back": _kind(result)}
+    return {"what comes back": _kind(result)}
 
 
 @probe(EVALUATE, "values", f"{EVALUATED}, one batch", LOOSE)
 def _one_batch(evaluate: Any) -> Observed:
     """The mean loss of one batch is what loss_fn gives for it."""
-    return {"mean loss": _evaluated(evaluate, _batches(EVEN[:1]))}
+    return {"the mean loss": _evaluated(evaluate, _batches(EVEN[:1]))}
 
 
 @probe(EVALUATE, "values", f"{EVALUATED}, 6 tokens, then 5, then 3", LOOSE)
 def _several_batches(evaluate: Any) -> Observed:
     """The loss is the mean over all tokens, wherever batches are cut."""
-    return {"mean loss": _evaluated(evaluate, _batches(EVEN))}
+    return {"the mean loss": _evaluated(evaluate, _batches(EVEN))}
 
 
 @probe(
@@ -398,27 +409,25 @@ def _several_batches(evaluate: Any) -> Observed:
 )
 def _without_padding(evaluate: Any) -> Observed:
     """Padding is no token: it does not count in the mean."""
-    return {"mean loss": _evaluated(evaluate, _batches(PADDED))}
+    return {"the mean loss": _evaluated(evaluate, _batches(PADDED))}
 
 
-@probe(EVALUATE, "mask", f"{EVALUATED}, loss_fn.pad_id = 4", LOOSE)
+@probe(EVALUATE, "mask", f"{EVALUATED}, loss_fn.pad_id = 4, {LABELS}", LOOSE)
 def _another_padding(evaluate: Any) -> Observed:
     """What is padding is for the loss to say: here 4, and 0 is a word."""
-    return {"mean loss": _evaluated(evaluate, _batches(OTHER_PAD), 4)}
+    return {"the mean loss": _evaluated(evaluate, _batches(OTHER_PAD), 4)}
 
 
 @probe(EVALUATE, "empty", f"{EVALUATED}, batches = []", LOOSE)
 def _of_nothing(evaluate: Any) -> Observed:
     """Without batches the loss is 0."""
-    return {"mean loss": _evaluated(evaluate, [])}
+    return {"the mean loss": _evaluated(evaluate, [])}
 
 
-@probe(
-    EVALUATE, "empty", f"{EVALUATED}, a batch of nothing but padding", LOOSE
-)
+@probe(EVALUATE, "empty", f"{EVALUATED}, tgt [[0, 0, 0]], all padding", LOOSE)
 def _of_padding(evaluate: Any) -> Observed:
     """Without real tokens the loss is 0, not 0 / 0."""
-    return {"mean loss": _evaluated(evaluate, _batches(NOTHING))}
+    return {"the mean loss": _evaluated(evaluate, _batches(NOTHING))}
 
 
 @probe(EVALUATE, "gradients", f"{EVALUATED}, three batches")
@@ -427,8 +436,8 @@ def _no_gradients(evaluate: Any) -> Observed:
     model = _Toy()
     evaluate(model, _batches(EVEN), _loss_fn())
     return {
-        "gradients are on": model.watches_gradients,
-        "a gradient is there": model.table.grad is not None,
+        "torch.is_grad_enabled() at each batch": model.watches_gradients,
+        "a parameter's gradient": model.table.grad,
     }
 
 
@@ -438,7 +447,10 @@ def _nothing_learned(evaluate: Any) -> Observed:
     model = _Toy()
     model.table.grad = torch.ones_like(model.table)
     evaluate(model, _batches(EVEN), _loss_fn())
-    return {"a parameter": model.table, "its gradient": model.table.grad}
+    return {
+        "a parameter afterwards": model.table,
+        "its gradient": model.table.grad,
+    }
 
 
 @probe(EVALUATE, "modes", f"{EVALUATED}, with a model in training mode")
@@ -446,7 +458,7 @@ def _evaluation_mode(evaluate: Any) -> Observed:
     """Dropout is off: the model is in evaluation mode."""
     model = _Toy().train()
     evaluate(model, _batches(EVEN), _loss_fn())
-    return {"in training mode": model.modes}
+    return {"model.training at each batch": model.modes}
 
 
 @probe(EVALUATE, "modes", f"{EVALUATED}, with a model in evaluation mode")
@@ -454,14 +466,14 @@ def _mode_afterwards(evaluate: Any) -> Observed:
     """A model that was in evaluation mode is so afterwards."""
     model = _Toy().eval()
     evaluate(model, _batches(EVEN), _loss_fn())
-    return {"in training mode": model.training}
+    return {"model.training afterwards": model.training}
 
 
 @probe(EVALUATE, "modes", f"{EVALUATED}, batches from a generator", LOOSE)
 def _from_another_generator(evaluate: Any) -> Observed:
     """Batches may come one by one: nobody knows how many there will be."""
     batches = (batch for batch in _batches(EVEN))
-    return {"mean loss": _evaluated(evaluate, batches)}
+    return {"the mean loss": _evaluated(evaluate, batches)}
 
 
 @probe(EVALUATE, "modes", f"{EVALUATED}, then look at the batches")

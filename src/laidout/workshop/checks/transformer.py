@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from laidout.transformer import TransformerConfig
+from laidout.workshop.checks.layers import in_plain_lists
 from laidout.workshop.probes import Observed, error_of, probe
 from laidout.workshop.tensors import (
     BATCH,
@@ -33,6 +33,9 @@ SRC_FULL = [[5, 0, 11, 3, 18, 7, 4], [9, 14, 1, 6, 0, 8, 15]]
 SRC = [[5, 0, 11, 3, 18, 7, 4], [9, 14, 1, 6, 0, PAD, PAD]]
 TGT_FULL = [[1, 22, 8, 0, 13], [1, 19, 6, 0, 21]]
 TGT = [[1, 22, 8, 0, 13], [1, 19, 0, PAD, PAD]]
+TGT_BEHIND = [row[::-1] for row in TGT]
+
+GRADIENTS = "the gradient of x", "the gradient of memory"
 
 NEAR = 1e-5
 """The tolerance where positions are added: tables in float32 differ."""
@@ -84,10 +87,10 @@ def _anything(queries: int, keys: int) -> Tensor:
     return torch.ones(1, 1, queries, keys, dtype=torch.bool)
 
 
-def _moved(before: Tensor, after: Tensor) -> list[bool]:
-    """Tell for each position whether its vector has changed."""
+def _moved(before: Tensor, after: Tensor) -> list[int]:
+    """List the positions whose vectors have changed."""
     change = (after - before).abs().amax(-1).amax(0)
-    return [bool(c > NEAR) for c in change]
+    return [place for place, far in enumerate(change) if far > NEAR]
 
 
 # --- transformer-encoder ----------------------------------------------------
@@ -103,6 +106,12 @@ def _stack(kind: Any, num_layers: int = 3, dropout: float = 0.0) -> Any:
     return filled(kind(_config(num_layers, dropout=dropout)))
 
 
+@probe(ENC, "shape", f"the parts of {BUILT.format('Encoder', 0.0)}")
+def _encoder_is_seen(kind: Any) -> Observed:
+    """PyTorch can see the layers, so that they are trained."""
+    return {"a plain list holds modules": in_plain_lists(_stack(kind))}
+
+
 @probe(ENC, "shape", f"{ENC_PLAIN}, x of shape (2, 7, 33)")
 def _encoder_shape(kind: Any) -> Observed:
     """What comes out has the shape of what goes in."""
@@ -112,20 +121,20 @@ def _encoder_shape(kind: Any) -> Observed:
 @probe(ENC, "values", "encoder(x) with a config of a single layer")
 def _encoder_of_one(kind: Any) -> Observed:
     """A stack of one layer does what this layer does."""
-    return {"output": _stack(kind, 1)(_source())}
+    return {"the output": _stack(kind, 1)(_source())}
 
 
 @probe(ENC, "values", f"{ENC_PLAIN}, x of shape (2, 7, 33)")
 def _encoder_values(kind: Any) -> Observed:
     """Each layer works on what the one below returns."""
-    return {"output": _stack(kind)(_source())}
+    return {"the output": _stack(kind)(_source())}
 
 
 @probe(ENC, "mask", f"{ENC_MASKED}, a mask of its own for each head")
 def _encoder_mask(kind: Any) -> Observed:
     """The mask reaches every layer."""
     mask = make_mask("heads", BATCH, HEADS, SOURCES, SOURCES)
-    return {"output": _stack(kind)(_source(), mask)}
+    return {"the output": _stack(kind)(_source(), mask)}
 
 
 @probe(ENC, "mask", f"{ENC_MASKED}, the mask hides the last word")
@@ -136,14 +145,14 @@ def _encoder_hides(kind: Any) -> Observed:
     before = encoder(_source(), mask)
     x = _source()
     x[:, -1] += make("change", D_MODEL)
-    return {"positions that moved": _moved(before, encoder(x, mask))}
+    return {"the positions that moved": _moved(before, encoder(x, mask))}
 
 
 @probe(ENC, "gradients", f"{ENC_PLAIN}, then backward")
 def _encoder_gradients(kind: Any) -> Observed:
     """The gradient reaches x through all layers."""
     x = _source().requires_grad_()
-    return {"gradient of x": gradients(_stack(kind)(x), x)[0]}
+    return {"the gradient of x": gradients(_stack(kind)(x), x)[0]}
 
 
 @probe(ENC, "parameters", BUILT.format("Encoder", 0.0))
@@ -174,7 +183,7 @@ def _encoder_drops(kind: Any) -> Observed:
     """The dropout of the config is that of the layers, and there is no other
     one.
     """
-    return {"output": _stack(kind, dropout=1.0).train()(_source())}
+    return {"the output": _stack(kind, dropout=1.0).train()(_source())}
 
 
 # --- transformer-decoder ----------------------------------------------------
@@ -182,6 +191,12 @@ def _encoder_drops(kind: Any) -> Observed:
 DEC = "transformer-decoder"
 DEC_BUILT = f"decoder = {BUILT.format('Decoder', 0.0)}"
 DEC_PLAIN = f"decoder(x, memory) with {DEC_BUILT}"
+
+
+@probe(DEC, "shape", f"the parts of {BUILT.format('Decoder', 0.0)}")
+def _decoder_is_seen(kind: Any) -> Observed:
+    """PyTorch can see the layers, so that they are trained."""
+    return {"a plain list holds modules": in_plain_lists(_stack(kind))}
 
 
 @probe(DEC, "shape", f"{DEC_PLAIN}, shapes (2, 5, 33) and (2, 7, 33)")
@@ -193,7 +208,7 @@ def _decoder_shape(kind: Any) -> Observed:
 @probe(DEC, "values", "decoder(x, memory) with a config of a single layer")
 def _decoder_of_one(kind: Any) -> Observed:
     """A stack of one layer does what this layer does."""
-    return {"output": _stack(kind, 1)(_target(), _source())}
+    return {"the output": _stack(kind, 1)(_target(), _source())}
 
 
 @probe(DEC, "values", f"{DEC_PLAIN}, shapes (2, 5, 33) and (2, 7, 33)")
@@ -201,14 +216,14 @@ def _decoder_values(kind: Any) -> Observed:
     """Each layer works on what the one below returns, and all of them read
     the same memory.
     """
-    return {"output": _stack(kind)(_target(), _source())}
+    return {"the output": _stack(kind)(_target(), _source())}
 
 
 @probe(DEC, "mask", f"decoder(x, memory, tgt_mask) with {DEC_BUILT}")
 def _decoder_tgt_mask(kind: Any) -> Observed:
     """The target's mask reaches the self-attention of every layer."""
     mask = make_mask("own", BATCH, HEADS, TARGETS, TARGETS)
-    return {"output": _stack(kind)(_target(), _source(), mask)}
+    return {"the output": _stack(kind)(_target(), _source(), mask)}
 
 
 @probe(DEC, "mask", f"decoder(x, memory, memory_mask=mask) with {DEC_BUILT}")
@@ -216,7 +231,7 @@ def _decoder_memory_mask(kind: Any) -> Observed:
     """The memory's mask reaches the cross-attention of every layer."""
     mask = make_mask("across", BATCH, HEADS, TARGETS, SOURCES)
     output = _stack(kind)(_target(), _source(), memory_mask=mask)
-    return {"output": output}
+    return {"the output": output}
 
 
 @probe(
@@ -228,7 +243,7 @@ def _decoder_both_masks(kind: Any) -> Observed:
         make_mask("own", BATCH, HEADS, TARGETS, TARGETS),
         make_mask("across", BATCH, HEADS, TARGETS, SOURCES),
     )
-    return {"output": _stack(kind)(_target(), _source(), *masks)}
+    return {"the output": _stack(kind)(_target(), _source(), *masks)}
 
 
 @probe(DEC, "gradients", f"{DEC_PLAIN}, then backward")
@@ -236,7 +251,7 @@ def _decoder_gradients(kind: Any) -> Observed:
     """The gradient reaches the target and, from every layer, the memory."""
     x, memory = _target().requires_grad_(), _source().requires_grad_()
     found = gradients(_stack(kind)(x, memory), x, memory)
-    return dict(zip(["of x", "of memory"], found, strict=True))
+    return dict(zip(GRADIENTS, found, strict=True))
 
 
 @probe(DEC, "parameters", BUILT.format("Decoder", 0.0))
@@ -268,7 +283,7 @@ def _decoder_drops(kind: Any) -> Observed:
     one.
     """
     decoder = _stack(kind, dropout=1.0).train()
-    return {"output": decoder(_target(), _source())}
+    return {"the output": decoder(_target(), _source())}
 
 
 # --- transformer-parts ------------------------------------------------------
@@ -317,28 +332,34 @@ def _parts_shapes(kind: Any) -> Observed:
     memory = model.encode(_ids(SRC_FULL))
     hidden = model.decode(_ids(TGT_FULL), memory)
     return {
-        "memory": shapes(memory),
-        "hidden": shapes(hidden),
-        "logits": shapes(model.output_projection(hidden)),
+        "the memory": shapes(memory),
+        "the result of decode": shapes(hidden),
+        "the result of output_projection": shapes(
+            model.output_projection(hidden)
+        ),
     }
 
 
 @probe(PARTS, "values", f"model.encode(src, mask) with {APART}", NEAR)
 def _parts_encode(kind: Any) -> Observed:
     """The source passes its embedding, the positions and the encoder."""
-    return {"memory": _encoded(_model(kind))}
+    return {"the memory": _encoded(_model(kind))}
 
 
 @probe(PARTS, "values", f"model.decode(tgt, memory, masks) with {APART}", NEAR)
 def _parts_decode(kind: Any) -> Observed:
     """The target passes its embedding, the positions and the decoder."""
-    return {"hidden": _decoded(_model(kind), _ids(TGT_FULL))}
+    return {"the result of decode": _decoded(_model(kind), _ids(TGT_FULL))}
 
 
 @probe(PARTS, "values", f"model.output_projection(hidden) with {APART}")
 def _parts_project(kind: Any) -> Observed:
     """The output projection multiplies and adds nothing."""
-    return {"logits": _model(kind).output_projection(_target())}
+    return {
+        "the result of output_projection": _model(kind).output_projection(
+            _target()
+        )
+    }
 
 
 @probe(PARTS, "values", f"encode and decode of {SHARED}", NEAR)
@@ -346,8 +367,8 @@ def _parts_shared(kind: Any) -> Observed:
     """If the embeddings are shared, both sides read the same table."""
     model = filled(kind(_shared()))
     return {
-        "memory": _encoded(model),
-        "hidden": _decoded(model, _small(TGT_FULL)),
+        "the memory": _encoded(model),
+        "the result of decode": _decoded(model, _small(TGT_FULL)),
     }
 
 
@@ -358,20 +379,17 @@ def _parts_refuse(kind: Any) -> Observed:
     return {"the error": error_of(lambda: kind(config))}
 
 
-@probe(PARTS, "errors", "Transformer(config), 19 and 23 tokens, not shared")
-def _parts_accept(kind: Any) -> Observed:
-    """Where nothing is shared the sizes may differ."""
-    return {"the error": error_of(lambda: kind(_config(1)))}
-
-
 @probe(PARTS, "errors", f"model.encode of 11 and 12 tokens, {APART}")
 def _parts_max_len(kind: Any) -> Observed:
     """Sentences may be as long as the config's max_len (11), no longer."""
     model = _model(kind)
-    return {
-        f"{length} tokens": error_of(partial(model.encode, tokens))
+    fits, too_long = (
+        torch.ones(1, length, dtype=torch.long)
         for length in (MAX_LEN, MAX_LEN + 1)
-        for tokens in [torch.ones(1, length, dtype=torch.long)]
+    )
+    return {
+        "the memory of 11 tokens": shapes(model.encode(fits)),
+        "the error for 12 tokens": error_of(lambda: model.encode(too_long)),
     }
 
 
@@ -416,7 +434,10 @@ def _parts_tied(kind: Any) -> Observed:
     return {
         name: not torch.allclose(one, other)
         for name, one, other in zip(
-            ("memory changed", "hidden changed"), before, after, strict=True
+            ("the memory changed", "the result of decode changed"),
+            before,
+            after,
+            strict=True,
         )
     }
 
@@ -466,7 +487,9 @@ def _parts_padding(kind: Any) -> Observed:
     """The row of pad_id starts at zero, in both tables."""
     model = _large(kind)
     return {
-        f"rows of zeros, {size} tokens": _rows_of_zeros(_table(model, size))
+        f"the rows of zeros of {size} tokens": _rows_of_zeros(
+            _table(model, size)
+        )
         for size in (LARGE, LARGER)
     }
 
@@ -478,7 +501,7 @@ def _parts_shared_table(kind: Any) -> Observed:
     weight = kind(_shared(**sizes)).output_projection.weight
     return {
         "its spread": _judge_spread(_deviation(weight) * D_MODEL**0.5),
-        "rows of zeros": _rows_of_zeros(weight),
+        "the rows of zeros": _rows_of_zeros(weight),
     }
 
 
@@ -565,8 +588,8 @@ def _parts_drop(kind: Any) -> Observed:
     """
     model = _model(kind, dropout=1.0).train()
     return {
-        "memory": _encoded(model),
-        "hidden": _decoded(model, _ids(TGT_FULL)),
+        "the memory": _encoded(model),
+        "the result of decode": _decoded(model, _ids(TGT_FULL)),
     }
 
 
@@ -583,20 +606,20 @@ def _own_mask(queries: int, keys: int) -> Tensor:
 @probe(BOTH, "shape", "model.encode(src), src of shape (2, 7)")
 def _encode_shape(kind: Any) -> Observed:
     """Each source token becomes a vector."""
-    return {"memory": shapes(_model(kind).encode(_ids(SRC_FULL)))}
+    return {"the memory": shapes(_model(kind).encode(_ids(SRC_FULL)))}
 
 
 @probe(BOTH, "shape", "model.decode(tgt, memory), shapes (2, 5), (2, 5, 33)")
 def _decode_shape(kind: Any) -> Observed:
     """Each target token becomes a vector, no logits yet."""
     hidden = _model(kind).decode(_ids(TGT_FULL), _target())
-    return {"hidden": shapes(hidden)}
+    return {"the result of decode": shapes(hidden)}
 
 
 @probe(BOTH, "values", "model.encode(src, mask), nothing is hidden", NEAR)
 def _encode_values(kind: Any) -> Observed:
     """The tokens are embedded, get their positions and go up the stack."""
-    return {"memory": _encoded(_model(kind))}
+    return {"the memory": _encoded(_model(kind))}
 
 
 @probe(BOTH, "values", "model.decode(tgt, memory, masks), all open", NEAR)
@@ -604,56 +627,70 @@ def _decode_values(kind: Any) -> Observed:
     """The tokens are embedded, get their positions and go up the stack, which
     looks at the memory.
     """
-    return {"hidden": _decoded(_model(kind), _ids(TGT_FULL))}
+    return {"the result of decode": _decoded(_model(kind), _ids(TGT_FULL))}
 
 
-@probe(BOTH, "mask", "model.encode(src), no padding in src", NEAR)
+@probe(BOTH, "mask", f"model.encode(src), src = {SRC_FULL}, no padding", NEAR)
 def _encode_unmasked(kind: Any) -> Observed:
     """A source without padding hides nothing."""
-    return {"memory": _model(kind).encode(_ids(SRC_FULL))}
+    return {"the memory": _model(kind).encode(_ids(SRC_FULL))}
 
 
-@probe(BOTH, "mask", "model.encode(src), src with padding (token 2)", NEAR)
+@probe(BOTH, "mask", f"model.encode(src), src = {SRC}, padding is 2", NEAR)
 def _encode_padded(kind: Any) -> Observed:
     """Unless a mask is given, encode hides the padding of the source."""
-    return {"memory": _model(kind).encode(_ids(SRC))}
+    return {"the memory": _model(kind).encode(_ids(SRC))}
 
 
 @probe(BOTH, "mask", "model.encode(src, mask), a mask of the caller's", NEAR)
 def _encode_masked(kind: Any) -> Observed:
     """A mask that the caller brings is used as it is."""
     mask = _own_mask(SOURCES, SOURCES)
-    return {"memory": _model(kind).encode(_ids(SRC), mask)}
+    return {"the memory": _model(kind).encode(_ids(SRC), mask)}
 
 
-@probe(BOTH, "mask", "model.decode(tgt, memory), no padding in tgt", NEAR)
+@probe(
+    BOTH,
+    "mask",
+    f"model.decode(tgt, memory), tgt = {TGT_FULL}, no padding",
+    NEAR,
+)
 def _decode_unmasked(kind: Any) -> Observed:
     """Unless a mask is given, decode hides the future; of the memory it hides
     nothing.
     """
-    return {"hidden": _model(kind).decode(_ids(TGT_FULL), _source())}
-
-
-@probe(BOTH, "mask", "model.decode(tgt, memory), tgt with padding", NEAR)
-def _decode_padded(kind: Any) -> Observed:
-    """Unless a mask is given, decode hides the padding of the target too."""
-    return {"hidden": _model(kind).decode(_ids(TGT), _source())}
+    return {
+        "the result of decode": _model(kind).decode(_ids(TGT_FULL), _source())
+    }
 
 
 @probe(
-    BOTH, "mask", "model.decode(tgt, memory), tgt begins with padding", NEAR
+    BOTH, "mask", f"model.decode(tgt, memory), tgt = {TGT}, padding is 2", NEAR
+)
+def _decode_padded(kind: Any) -> Observed:
+    """Unless a mask is given, decode hides the padding of the target too."""
+    return {"the result of decode": _model(kind).decode(_ids(TGT), _source())}
+
+
+@probe(
+    BOTH,
+    "mask",
+    f"model.decode(tgt, memory), tgt = {TGT_BEHIND}, padding is 2",
+    NEAR,
 )
 def _decode_padded_in_front(kind: Any) -> Observed:
     """Padding is hidden wherever it stands."""
-    tgt = _ids(TGT).flip(-1)
-    return {"hidden": _model(kind).decode(tgt, _source())}
+    tgt = _ids(TGT_BEHIND)
+    return {"the result of decode": _model(kind).decode(tgt, _source())}
 
 
 @probe(BOTH, "mask", "model.decode(tgt, memory, tgt_mask)", NEAR)
 def _decode_masked(kind: Any) -> Observed:
     """A mask that the caller brings is used as it is."""
     mask = _own_mask(TARGETS, TARGETS)
-    return {"hidden": _model(kind).decode(_ids(TGT), _source(), mask)}
+    return {
+        "the result of decode": _model(kind).decode(_ids(TGT), _source(), mask)
+    }
 
 
 @probe(BOTH, "mask", "model.decode(tgt, memory, memory_mask=mask)", NEAR)
@@ -662,7 +699,9 @@ def _decode_memory_masked(kind: Any) -> Observed:
     mask = _own_mask(TARGETS, SOURCES)
     model = _model(kind)
     return {
-        "hidden": model.decode(_ids(TGT_FULL), _source(), memory_mask=mask)
+        "the result of decode": model.decode(
+            _ids(TGT_FULL), _source(), memory_mask=mask
+        )
     }
 
 
@@ -670,7 +709,7 @@ def _decode_memory_masked(kind: Any) -> Observed:
 def _encode_empty(kind: Any) -> Observed:
     """A source of nothing but padding gives numbers, not NaN."""
     src = torch.full((BATCH, SOURCES), PAD)
-    return {"memory": _model(kind).encode(src)}
+    return {"the memory": _model(kind).encode(src)}
 
 
 @probe(BOTH, "gradients", "model.decode(tgt, model.encode(src)), backward")
@@ -686,8 +725,8 @@ def _both_drop(kind: Any) -> Observed:
     """In training the sums of embeddings and positions are dropped too."""
     model = _model(kind, dropout=1.0).train()
     return {
-        "memory": _encoded(model),
-        "hidden": _decoded(model, _ids(TGT_FULL)),
+        "the memory": _encoded(model),
+        "the result of decode": _decoded(model, _ids(TGT_FULL)),
     }
 
 
@@ -707,62 +746,81 @@ def _equally_long(ids: list[list[int]]) -> list[list[int]]:
     return [row[-TARGETS:] for row in ids]
 
 
+def _called(src: list[list[int]], tgt: list[list[int]]) -> str:
+    """Write down a call with its tokens."""
+    return f"model(src, tgt), src = {src}, tgt = {tgt}, padding is {PAD}"
+
+
 @probe(ALL, "shape", "model(src, tgt), both of shape (2, 5)")
 def _forward_equally_long(kind: Any) -> Observed:
     """There is one row of logits for each target token, one number for each
     of the 23 tokens of its vocabulary.
     """
     logits = _logits(kind, _equally_long(SRC_FULL), TGT_FULL)
-    return {"logits": shapes(logits)}
+    return {"the result": shapes(logits)}
 
 
-@probe(ALL, "values", "model(src, tgt), one token each", NEAR)
+@probe(ALL, "values", _called([[5], [9]], [[1], [22]]), NEAR)
 def _forward_one_token(kind: Any) -> Observed:
     """Encode, decode, project: that is all."""
-    return {"logits": _logits(kind, [[5], [9]], [[1], [22]])}
+    return {"the result": _logits(kind, [[5], [9]], [[1], [22]])}
 
 
-@probe(ALL, "values", "model(src, tgt), both (2, 5), no padding", NEAR)
+@probe(ALL, "values", _called(_equally_long(SRC_FULL), TGT_FULL), NEAR)
 def _forward_values(kind: Any) -> Observed:
     """Every target token sees the whole source and the target so far."""
-    return {"logits": _logits(kind, _equally_long(SRC_FULL), TGT_FULL)}
+    return {"the result": _logits(kind, _equally_long(SRC_FULL), TGT_FULL)}
 
 
-@probe(ALL, "mask", "model(src, tgt), both (2, 5), padding in src", NEAR)
+@probe(ALL, "mask", _called(_equally_long(SRC), TGT_FULL), NEAR)
 def _forward_source_padded(kind: Any) -> Observed:
     """The padding of the source is hidden from the source and the target."""
-    return {"logits": _logits(kind, _equally_long(SRC), TGT_FULL)}
+    return {"the result": _logits(kind, _equally_long(SRC), TGT_FULL)}
 
 
-@probe(ALL, "mask", "model(src, tgt), both (2, 5), padding in tgt", NEAR)
+@probe(ALL, "mask", _called(_equally_long(SRC_FULL), TGT_BEHIND), NEAR)
 def _forward_target_padded(kind: Any) -> Observed:
     """The padding of the target is hidden from the target."""
-    tgt = [row[::-1] for row in TGT]
-    return {"logits": _logits(kind, _equally_long(SRC_FULL), tgt)}
+    src = _equally_long(SRC_FULL)
+    return {"the result": _logits(kind, src, TGT_BEHIND)}
 
 
-@probe(ALL, "mask", "model(src, tgt), shapes (2, 7) and (2, 5)", NEAR)
+@probe(ALL, "mask", _called(SRC, TGT), NEAR)
 def _forward_unequal(kind: Any) -> Observed:
     """Source and target may differ in length."""
-    return {"logits": _logits(kind, SRC, TGT)}
+    return {"the result": _logits(kind, SRC, TGT)}
 
 
-@probe(ALL, "mask", "model(src, tgt), twice, with another last token")
+@probe(
+    ALL,
+    "mask",
+    "model(src, tgt), twice, the last token of each target is another one",
+)
 def _forward_hides_the_future(kind: Any) -> Observed:
     """A later token of the target moves no earlier logits."""
     other = [[*row[:-1], 5] for row in TGT_FULL]
     before = _logits(kind, SRC_FULL, TGT_FULL)
     return {
-        "logits that moved": _moved(before, _logits(kind, SRC_FULL, other))
+        "the positions whose logits moved": _moved(
+            before, _logits(kind, SRC_FULL, other)
+        )
     }
 
 
-@probe(ALL, "mask", "model(src, tgt), twice, with padding after src")
+@probe(
+    ALL,
+    "mask",
+    "model(src, tgt), twice, with two more tokens of padding after src",
+)
 def _forward_ignores_padding(kind: Any) -> Observed:
     """Padding after the source changes nothing."""
     longer = [[*row, PAD, PAD] for row in SRC]
     before = _logits(kind, SRC, TGT)
-    return {"logits that moved": _moved(before, _logits(kind, longer, TGT))}
+    return {
+        "the positions whose logits moved": _moved(
+            before, _logits(kind, longer, TGT)
+        )
+    }
 
 
 @probe(ALL, "gradients", "model(src, tgt), then backward")
