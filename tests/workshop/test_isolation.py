@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -15,7 +16,7 @@ from oracle_command import SOURCE
 from reader import ATTEND, MULTI, attend, edit, serve_without_limit, solve
 
 from laidout.workshop import isolation
-from laidout.workshop.capture import ENOUGH, Capped
+from laidout.workshop.capture import ENOUGH
 from laidout.workshop.isolation import FORKS, Limits, Workers
 from laidout.workshop.results import Result, Task
 
@@ -342,15 +343,6 @@ def test_a_flood_is_cut_off(
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_capped_stream_says_how_much_it_has_left_out() -> None:
-    stream = Capped()
-    print("x" * (ENOUGH - 2), file=stream)
-    assert stream.text() == "x" * (ENOUGH - 2) + "\n"
-    print("yz" * 700, file=stream)
-    kept = "x" * (ENOUGH - 2) + "\ny"
-    assert stream.text() == f"{kept}\n... and 1,400 characters more"
-
-
 # --- what may be wrong with a file ------------------------------------------
 
 FILES = {
@@ -654,6 +646,24 @@ def test_importing_it_does_not_import_torch() -> None:
         check=True,
     )
     assert done.stdout == "['rich']\n"
+
+
+@pytest.mark.skipif(not FORKS, reason="nothing is forked")
+def test_ctrl_c_can_be_lost_at_the_first_start_only(
+    solved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deaf = []
+
+    @contextmanager
+    def count() -> Iterator[None]:
+        deaf.append(True)
+        yield
+
+    monkeypatch.setattr(isolation, "_deaf", count)
+    with Workers() as ours:
+        for _ in range(3):
+            assert examine(ours, solved).passed
+    assert len(deaf) == 1
 
 
 # --- without fork -----------------------------------------------------------

@@ -110,7 +110,7 @@ def check(
     _insist_on_one_way(watch, as_json)
     with Workers() as workers:
         if watch:
-            _watch(place, exercises, workers)
+            _watch(place, exercises, workers, brief=not names)
         screen = None if as_json else _Screen(brief=not names)
         results = check_all(
             place, exercises, workers, screen.show if screen else None
@@ -144,7 +144,8 @@ class _Screen:
         """Show a result; of an error that was shown, only whose it is."""
         if self.brief and result.status == "not started":
             return
-        again = result.status == "error" and result.message == self._said
+        file = f"{result.object.split('.')[1]}.py"
+        again = result.message == self._said and file in self._said
         self._said = result.message
         shown = head(result) if again else report(result)
         out.print(shown, soft_wrap=False)
@@ -200,7 +201,9 @@ def _state(folder: Path) -> State:
     return state
 
 
-def _watch(folder: Path, exercises: list[Exercise], workers: Workers) -> None:
+def _watch(
+    folder: Path, exercises: list[Exercise], workers: Workers, brief: bool
+) -> None:
     """Check again whenever a file has changed, until Ctrl-C.
 
     Files are read, not listened to: that works on network disks too.
@@ -212,7 +215,7 @@ def _watch(folder: Path, exercises: list[Exercise], workers: Workers) -> None:
         seen = now
         if changed:
             out.clear()
-            screen = _Screen(brief=len(changed) > 1)
+            screen = _Screen(brief)
             _conclude(check_all(folder, changed, workers, screen.show))
             out.print(
                 "Waiting for you to save; Ctrl-C ends. (Without --watch it "

@@ -77,6 +77,7 @@ class Workers:
         )
         if forks:
             self.context.set_forkserver_preload(PRELOADED)
+        self._begun = False
         self._process: Any = None
         self._connection: Connection | None = None
 
@@ -113,10 +114,13 @@ class Workers:
                 target=serve, args=(there, self.limits.memory), daemon=True
             )
             if self.forks:
-                from multiprocessing import forkserver
+                # Only once: while we are deaf, a Ctrl-C is lost.
+                if not self._begun:
+                    from multiprocessing import forkserver
 
-                with _deaf():
-                    forkserver.ensure_running()
+                    with _deaf():
+                        forkserver.ensure_running()
+                    self._begun = True
                 self._process.start()
             else:
                 with _deaf():

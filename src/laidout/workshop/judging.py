@@ -7,6 +7,7 @@ them are tried.
 """
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -102,6 +103,7 @@ class Judge:
         self.right = getattr(module, exercise.source.name)
         self.probes = probes_of(exercise.name, exercise.module)
         self.wanted = [observe(probe, self.right) for probe in self.probes]
+        self._unseen: Counter[str] = Counter()
         self._wrong: dict[tuple[str, ...], Any] = {}
         self._shown: dict[tuple[tuple[str, ...], int], Observation | None] = {}
 
@@ -174,9 +176,11 @@ class Judge:
             found = self._doing(_for_a_while(pairs), place, got)
         if not found:
             return []
-        # Several may do the same here: see which agrees most elsewhere.
-        seen = [observe(probe, mine) for probe in self.probes]
-        best = max(found, key=lambda slugs: self._agreement(slugs, seen))
+        best = found[0]
+        if len(found) > 1:
+            # They do the same here: see which agrees most elsewhere.
+            seen = [observe(probe, mine) for probe in self.probes]
+            best = max(found, key=lambda slugs: self._agreement(slugs, seen))
         return [
             self.mistakes[slug] for slug in sorted(best, key=self.shows_at)
         ]
@@ -238,9 +242,10 @@ class Judge:
         after it.
         """
         end = len(self.probes) if last is None else last + 1
-        for place in range(end):
+        while (place := self._unseen[slug]) < end:
             if not self._alike((slug,), place, self.wanted[place]):
                 return place
+            self._unseen[slug] += 1
         return end
 
 
