@@ -539,6 +539,8 @@ def workers_left() -> list[psutil.Process]:
     return [
         process
         for child in psutil.Process().children()
+        # Other tests may have a browser open.
+        if "multiprocessing" in " ".join(child.cmdline())
         for process in [child, *child.children(recursive=True)]
         if not is_helper(child, process)
     ]
