@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from laidout.attention import MultiHeadAttention
 from laidout.evaluation import source_ids
 from laidout.fast import unfuse
+from laidout.layers import DecoderLayer, EncoderLayer
 from laidout.modes import evaluating
 from laidout.tokenizer import BPETokenizer
 from laidout.transformer import Transformer
@@ -98,7 +99,18 @@ def attention_maps(
 def _attentions(model: Transformer, kind: str) -> list[MultiHeadAttention]:
     """Return the attentions of one kind, from the first layer to the last."""
     stack = model.encoder if kind == "encoder" else model.decoder
-    return [_attention(layer, kind == "cross") for layer in stack.layers]
+    return [_attention(layer, kind == "cross") for layer in _layers(stack)]
+
+
+def _layers(stack: nn.Module) -> list[nn.Module]:
+    """Return the layers of an encoder or a decoder, in order."""
+    # 1. The package's stacks give them a name.
+    named = getattr(stack, "layers", None)
+    if isinstance(named, nn.ModuleList):
+        return list(named)
+    # 2. In others their type tells.
+    kinds = EncoderLayer, DecoderLayer
+    return [module for module in stack.modules() if isinstance(module, kinds)]
 
 
 def _attention(layer: nn.Module, cross: bool) -> MultiHeadAttention:

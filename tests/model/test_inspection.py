@@ -252,6 +252,33 @@ def test_attentions_of_other_names_are_found_by_order(
             assert bool(found.weights.triu(1).any()) is (found.kind == "cross")
 
 
+def test_layers_of_another_name_are_found_by_type(model: Transformer) -> None:
+    class Pile(nn.Module):
+        """A reader's stack, which calls its layers otherwise."""
+
+        def __init__(self, layers: nn.ModuleList) -> None:
+            super().__init__()
+            self.floors = layers
+
+        def forward(self, x: Tensor, *rest: Any) -> Tensor:
+            for floor in self.floors:
+                x = floor(x, *rest)
+            return x
+
+    before = attention_maps(model, WORDS, SOURCE, TARGET)
+    model.encoder = Pile(model.encoder.layers)  # type: ignore[assignment]
+    model.decoder = Pile(model.decoder.layers)  # type: ignore[assignment]
+    after = attention_maps(model, WORDS, SOURCE, TARGET)
+    assert len(after) == len(before)
+    for one, other in zip(before, after, strict=True):
+        assert (one.kind, one.layer, one.head) == (
+            other.kind,
+            other.layer,
+            other.head,
+        )
+        assert_same(one.weights, other.weights)
+
+
 @pytest.mark.parametrize(
     ("stack", "missing"),
     [("encoder", "self_attention"), ("decoder", "self_attention")],
