@@ -60,11 +60,19 @@ class Mistake:
 def load_mistakes(path: Path) -> dict[str, dict[str, Mistake]]:
     """Read a file of mistakes, by exercise and slug.
 
+    It is read again only when it has changed.
+
     Raises:
         CatalogueError: naming the file, the mistake and what is wrong.
     """
+    return _parse(path, path.read_bytes())
+
+
+@lru_cache(maxsize=32)
+def _parse(path: Path, content: bytes) -> dict[str, dict[str, Mistake]]:
+    """Make mistakes of the content of a file."""
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(content.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CatalogueError(
             f"{path.name}: not a TOML file: {error}"
