@@ -19,7 +19,7 @@ from laidout.workshop.catalogue import (
 )
 from laidout.workshop.isolation import Workers
 from laidout.workshop.results import Result, Task
-from laidout.workshop.state import FILE, State, digest
+from laidout.workshop.state import State, digest
 from laidout.workshop.terminal import (
     err,
     head,
@@ -31,6 +31,7 @@ from laidout.workshop.terminal import (
 )
 from laidout.workshop.workspace import (
     find_workspace,
+    workspace_around,
 )
 from laidout.workshop.workspace import (
     start as write_workspace,
@@ -70,7 +71,7 @@ def start(
     What you have changed is never overwritten; what a newer version has for
     such a file is written beside it.
     """
-    place = folder or _present() or DEFAULT
+    place = folder or workspace_around() or DEFAULT
     done = write_workspace(place)
     for written in done:
         out.print(f"{written.path}: {written.what}")
@@ -78,13 +79,6 @@ def start(
         out.print(f"{place.resolve()} is up to date.")
     go = "" if place.resolve() == Path.cwd() else f"cd {place}, then "
     out.print(f"\nNext: {go}read README.md and open attention.py")
-
-
-def _present() -> Path | None:
-    """Return the workspace that we are in, if we are in one."""
-    here = Path.cwd()
-    found = (p for p in (here, *here.parents) if (p / FILE).is_file())
-    return next(found, None)
 
 
 @app.command()

@@ -22,6 +22,7 @@ __all__ = [
     "find_workspace",
     "module_text",
     "start",
+    "workspace_around",
 ]
 
 TEXTS = Path(__file__).with_name("texts")
@@ -118,20 +119,23 @@ def find_workspace(folder: Path | None) -> Path:
     """
     modules = {exercise.module for exercise in load_catalogue().values()}
     names = [FILE, *(f"{module}.py" for module in modules)]
-    if folder is None:
-        here = Path.cwd()
-        above = [p for p in here.parents if (p / FILE).is_file()]
-        places = [Path(), *above]
-    else:
-        places = [folder]
-    for place in places:
-        if any((place / name).is_file() for name in names):
-            return place
-    where = places[0].resolve()
+    place = folder or Path()
+    if any((place / name).is_file() for name in names):
+        return place
+    around = None if folder else workspace_around()
+    if around is not None:
+        return around
     raise ValueError(
-        f"{where} is no workspace: laidout start writes one"
+        f"{place.resolve()} is no workspace: laidout start writes one"
         + ("" if folder else "; if you have one, go there")
     )
+
+
+def workspace_around() -> Path | None:
+    """Return the workspace that we are in, if we are in one."""
+    here = Path.cwd()
+    found = (p for p in (here, *here.parents) if (p / FILE).is_file())
+    return next(found, None)
 
 
 # --- the text of a file -----------------------------------------------------
