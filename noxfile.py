@@ -92,6 +92,7 @@ def bench(session: nox.Session) -> None:
         "model": "book/bench_model.py",
         "phrases": "book/bench_phrases.py",
         "workshop": "book/bench_workshop.py",
+        "warmup": "book/bench_warmup.py",
     }
     unknown = [word for word in session.posargs if word not in scripts]
     if unknown:
