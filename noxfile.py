@@ -47,9 +47,24 @@ def book(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run every test; words after `--` go to pytest."""
+    """Run the tests, without a browser; words after `--` go to pytest."""
     install(session, "test")
-    session.run("python", "-m", "pytest", *session.posargs)
+    elsewhere = [f"--ignore=tests/{name}" for name in ("browser", "pdf")]
+    session.run("python", "-m", "pytest", *elsewhere, *session.posargs)
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Read every page in a browser; words after `--` go to pytest."""
+    install(session, "test")
+    session.run("python", "-m", "pytest", "tests/browser", *session.posargs)
+
+
+@nox.session
+def links(session: nox.Session) -> None:
+    """Ask for every address outside that the book links; needs a network."""
+    install(session, "book")
+    session.run(*sphinx("linkcheck"))
 
 
 @nox.session

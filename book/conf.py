@@ -4,6 +4,7 @@ import os
 import sys
 import tomllib
 from pathlib import Path
+from urllib.parse import urlsplit
 
 BOOK = Path(__file__).parent
 sys.path[:0] = [str(BOOK), str(BOOK / "_ext")]
@@ -27,6 +28,9 @@ extensions = [
     "sphinx.ext.intersphinx",
     "sphinx_copybutton",
     "sphinxcontrib.bibtex",
+    "sphinx_last_updated_by_git",
+    "sphinx_reredirects",
+    "notfound.extension",
     "laidout_book",
 ]
 exclude_patterns = ["_ext", "_ipython", "_static", "_templates", "figures"]
@@ -102,9 +106,30 @@ html_theme_options = {
 }
 copybutton_exclude = ".linenos, .gp, .go"
 
-# Social card: a page can only name it by its address
+# When a page last changed; of a copy without its history nobody knows
+html_last_updated_fmt = "%d %B %Y"
+git_exclude_patterns = ["../constraints.txt", "_ipython/**", "_ext/**"]
+suppress_warnings = [
+    "git.command_not_found",
+    "git.subprocess_error",
+    "git.too_shallow",
+]
+
+# Pages that have moved, from old to new; and one for those that never were
+redirects: dict[str, str] = {}
+notfound_urls_prefix = urlsplit(html_baseurl).path or "/"
+notfound_context = {
+    "title": "Not a page of this book",
+    "body": "<h1>Not a page of this book</h1><p>The address may be old, or "
+    "mistyped. The contents list every chapter, and the search looks "
+    "through all of them.</p>",
+}
+
+# What can only be said with an address: social card and sitemap
 if html_baseurl:
-    extensions.append("sphinxext.opengraph")
+    extensions += ["sphinxext.opengraph", "sphinx_sitemap"]
+    sitemap_url_scheme = "{link}"
+    sitemap_excludes = ["404.html", "search.html"]
     ogp_site_url = html_baseurl
     ogp_image = "_static/social-card.png"
     ogp_image_alt = "Transformers Laid Out: intuition, paper and code"

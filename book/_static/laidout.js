@@ -3,7 +3,7 @@
   "use strict";
 
   /* A link to something inside a closed toggle opens it. Browsers do this
-     for most targets; older ones do not. */
+     for most targets; older ones do not. Other boxes are told. */
   function reveal() {
     var id = decodeURIComponent(location.hash.slice(1));
     var target = id && document.getElementById(id);
@@ -12,10 +12,17 @@
       inside.open = true;
       inside = inside.parentElement.closest("details");
     }
-    if (target) target.scrollIntoView();
+    if (!target) return;
+    target.dispatchEvent(new CustomEvent("reveal", { bubbles: true }));
+    target.scrollIntoView();
   }
   window.addEventListener("hashchange", reveal);
   window.addEventListener("load", reveal);
+  document.addEventListener("click", function (event) {
+    var link = event.target.closest("a[href^='#']");
+    var again = link && link.getAttribute("href") === location.hash;
+    if (again) reveal();
+  });
 
   /* Found pages are quoted under a result: leave drawings out, and formulas
      that are there for screen readers. Files cannot be read by a script. */

@@ -3,10 +3,9 @@
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
-from book.tiny import BOOK, Built, TinyBook
+from book.tiny import BOOK, WITH_THEME, Built, TinyBook
 from bs4 import BeautifulSoup
 from sphinx.errors import ExtensionError
 
@@ -19,33 +18,6 @@ from laidout_book.assets import (
     without_icons,
 )
 
-SETTINGS: dict[str, Any] = {
-    "extensions": [
-        "myst_nb",
-        "sphinx_book_theme",
-        "sphinx_copybutton",
-        "laidout_book",
-    ],
-    "author": "A",
-    "release": "1",
-    "html_theme": "sphinx_book_theme",
-    "html_static_path": [str(BOOK / "_static")],
-    "html_show_sourcelink": False,
-    "html_context": {"default_mode": "auto"},
-    "html_sidebars": {
-        "**": ["book-logo.html", "search-form.html", "sbt-sidebar-nav.html"]
-    },
-    "html_theme_options": {
-        "article_header_end": ["header-buttons.html"],
-        "disable_search": True,
-        "footer_content_items": ["colophon.html"],
-        "use_download_button": False,
-        "use_fullscreen_button": False,
-        "use_sidenotes": False,
-    },
-    "templates_path": [str(BOOK / "_templates")],
-    "nb_execution_mode": "off",
-}
 FILES = {
     "index.md": """\
 # Tiny
@@ -76,7 +48,7 @@ ASSETS = {"link": "href", "script": "src", "img": "src", "iframe": "src"}
 @pytest.fixture(scope="module")
 def book_with_theme(tmp_path_factory: pytest.TempPathFactory) -> TinyBook:
     folder = tmp_path_factory.mktemp("assets")
-    return TinyBook(folder, **SETTINGS).write(FILES)
+    return TinyBook(folder, **WITH_THEME).write(FILES)
 
 
 @pytest.fixture(scope="module")
@@ -242,7 +214,7 @@ def test_the_script_holds_the_parts_of_the_theme_and_ours(
 def test_a_changed_style_sheet_reaches_every_page(tmp_path: Path) -> None:
     static = tmp_path / "static"
     shutil.copytree(BOOK / "_static", static)
-    settings = {**SETTINGS, "html_static_path": [str(static)]}
+    settings = {**WITH_THEME, "html_static_path": [str(static)]}
     book = TinyBook(tmp_path, **settings).write(FILES)
     before = book.build()
     first = before.html("part/second")
@@ -341,7 +313,7 @@ def test_a_style_sheet_that_is_missing_stops_the_build(
 ) -> None:
     empty = tmp_path / "static"
     empty.mkdir()
-    settings = {**SETTINGS, "html_static_path": [str(empty)]}
+    settings = {**WITH_THEME, "html_static_path": [str(empty)]}
     book = TinyBook(tmp_path, **settings).write(FILES)
     with pytest.raises(ExtensionError, match=r"katex\.min\.css"):
         book.build()

@@ -31,6 +31,35 @@ SETTINGS: dict[str, Any] = {
     "source_suffix": {".rst": "restructuredtext"},
     "suppress_warnings": ["toc.not_included"],
 }
+WITH_THEME: dict[str, Any] = {
+    "extensions": [
+        "myst_nb",
+        "sphinx_book_theme",
+        "sphinx_copybutton",
+        "laidout_book",
+    ],
+    "author": "A",
+    "release": "1",
+    "html_theme": "sphinx_book_theme",
+    "html_static_path": [str(BOOK / "_static")],
+    "html_show_sourcelink": False,
+    "html_context": {"default_mode": "auto"},
+    "html_sidebars": {
+        "**": ["book-logo.html", "search-form.html", "sbt-sidebar-nav.html"]
+    },
+    "html_theme_options": {
+        "article_header_end": ["header-buttons.html"],
+        "disable_search": True,
+        "footer_content_items": ["colophon.html"],
+        "use_download_button": False,
+        "use_fullscreen_button": False,
+        "use_sidenotes": False,
+    },
+    "templates_path": [str(BOOK / "_templates")],
+    "nb_execution_mode": "off",
+}
+"""What a tiny book needs to look like the real one."""
+
 FRONT = """\
 ---
 file_format: mystnb

@@ -1,58 +1,27 @@
 """What must hold for each page of the built book, whatever it is about."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from browser.checks import STICKING_OUT, violations
 
 import bench
 from figures.palette import THEMES
 
 Visiting = Callable[..., Any]
 
-RULES = (
-    *("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"),
-    "best-practice",
-)
 WIDTHS = (360, 768, 1280)
-STICKING_OUT = """() => {
-  const limit = document.documentElement.clientWidth;
-  const scrolls = (element) => {
-    for (let e = element.parentElement; e; e = e.parentElement) {
-      if (["auto", "scroll"].includes(getComputedStyle(e).overflowX) &&
-          e !== document.documentElement && e !== document.body) return true;
-    }
-    return false;
-  };
-  const found = [];
-  if (document.documentElement.scrollWidth > limit)
-    found.push(`the page: ${document.documentElement.scrollWidth}`);
-  for (const element of document.body.querySelectorAll("*")) {
-    if (element.closest("svg *, .katex-mathml, .bd-sidebar")) continue;
-    if (!element.checkVisibility({ visibilityProperty: true })) continue;
-    const box = element.getBoundingClientRect();
-    if (box.width < 2 || (box.right <= limit + 1 && box.left >= -1)) continue;
-    if (!scrolls(element))
-      found.push(`${element.tagName}.${element.getAttribute("class")}: ` +
-        `${Math.round(box.left)} to ${Math.round(box.right)} of ${limit}`);
-  }
-  return found.slice(0, 5);
-}"""
-"""What is wider than the page and not in a box that scrolls; the sidebars
-wait outside, so they do not count."""
 
 ARTICLE_TEXT = """() => {
   const shown = document.querySelector("article");
+  const apart = "softmax-explorer, figure-steps, script, style, noscript";
   const words = [];
   const walk = document.createTreeWalker(shown, NodeFilter.SHOW_TEXT);
   while (walk.nextNode()) {
     const parent = walk.currentNode.parentElement;
     const text = walk.currentNode.textContent.trim();
-    if (!text || parent.closest("softmax-explorer, script, style, noscript"))
-      continue;
+    if (!text || parent.closest(apart)) continue;
     if (parent.checkVisibility({ visibilityProperty: true })) words.push(text);
   }
   return words.join(" ").replace(/\\s+/g, " ");
@@ -63,19 +32,6 @@ def rgb(colour: str) -> str:
     """Write a colour as browsers report it."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgb({red}, {green}, {blue})"
-
-
-def violations(page: Page) -> list[str]:
-    """Return what axe finds: rule, place and message of each."""
-    options = {"runOnly": {"type": "tag", "values": list(RULES)}}
-    found = []
-    for broken in Axe().run(page, options=options).response["violations"]:
-        for node in broken["nodes"]:
-            checks = node["any"] + node["all"] + node["none"]
-            message = checks[0]["message"] if checks else broken["help"]
-            target = json.dumps(node["target"])
-            found.append(f"{broken['id']} at {target}: {message}")
-    return found
 
 
 def test_the_pages_that_a_reader_expects_are_there(book: Any) -> None:

@@ -174,7 +174,9 @@ def test_every_link_inside_the_book_leads_somewhere(
                 if re.match(r"[a-z]+:", href):
                     continue
                 target, _, mark = urljoin(name, href).partition("#")
-                target = target.partition("?")[0]
+                # The page of wrong addresses is shown anywhere, so its
+                # links have the whole path.
+                target = target.partition("?")[0].removeprefix("/")
                 assert target in ids, f"{href}: there is no such page"
                 if mark:
                     assert unquote(mark) in ids[target], f"{href}: no such id"
@@ -304,19 +306,45 @@ def test_on_a_phone_a_button_opens_the_contents_and_escape_closes_them(
         page.wait_for_url("**/back/questions.html")
 
 
-def test_search_from_any_page_finds_the_chapter(visiting: Visiting) -> None:
+def test_a_page_leads_on_and_back_and_says_how_old_it_is(
+    visiting: Visiting,
+) -> None:
+    with visiting(CHAPTER) as visit:
+        for way in ("left-prev", "right-next"):
+            assert visit.page.locator(f"a.{way}").is_visible()
+        text = visit.page.locator("body").inner_text()
+        assert re.search(r"\d+ minutes of reading\.", text)
+        assert re.search(r"last changed on \d\d \w+ 20\d\d", text)
+
+
+SOUGHT = [
+    pytest.param("softmax", id="a term"),
+    pytest.param("d_k", id="a symbol"),
+    pytest.param("scaled_dot_product_attention", id="a function"),
+    pytest.param("Why a dot product and not cosine", id="a question"),
+]
+
+
+@pytest.mark.parametrize("words", SOUGHT)
+def test_search_from_any_page_finds_the_chapter(
+    visiting: Visiting, words: str
+) -> None:
     with visiting("index.html") as visit:
-        visit.page.locator("#search-field").fill("softmax")
+        visit.page.locator("#search-field").fill(words)
         visit.page.locator("#search-field").press("Enter")
         result = visit.page.locator(
-            "#search-results a", has_text="Scaled dot-product attention"
+            "#search-results a[href*='scaled-dot-product-attention']"
         ).first
         result.wait_for()
-        quoted = visit.page.locator("#search-results .context").last
-        assert "softmax" in quoted.inner_text()
         assert visit.complaints == []
         result.click()
         visit.page.wait_for_url("**/building/**")
+
+
+def test_search_quotes_what_it_found(visiting: Visiting) -> None:
+    with visiting("search.html?q=softmax") as visit:
+        quoted = visit.page.locator("#search-results .context").last
+        assert "softmax" in quoted.inner_text()
 
 
 # Printing, and files without a server

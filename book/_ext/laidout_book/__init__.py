@@ -19,7 +19,9 @@ from laidout_book import (
     nodes,
     paper,
     quiz,
+    reading,
     sources,
+    steps,
 )
 
 PARTS = (
@@ -31,6 +33,7 @@ PARTS = (
     faq,
     quiz,
     drawing,
+    steps,
     katex,
     execution,
     sources,
@@ -38,6 +41,7 @@ PARTS = (
     assets,
     bibliography,
     card,
+    reading,
 )
 
 

@@ -30,6 +30,7 @@ SCRIPTS_LAST = (
     "scripts/pydata-sphinx-theme.js",
     "laidout.js",
     "softmax-explorer.js",
+    "figure-steps.js",
 )
 NOT_LINKED = ("styles/theme.css",)
 UNUSED = (
