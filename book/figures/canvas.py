@@ -447,18 +447,15 @@ class Canvas:
     def _numbers(
         self, box: Box, cells: list[list[float]], digits: int
     ) -> None:
-        """Print every number into its cell."""
+        """Print every number into its cell, all small if one is long."""
+        words = [[format_number(one, digits) for one in row] for row in cells]
         texts = "".join(
-            _element(
-                "text",
-                format_number(value, digits),
-                x=box.column(j).cx,
-                y=box.row(i).cy + 4,
-            )
-            for i, row in enumerate(cells)
-            for j, value in enumerate(row)
+            _element("text", word, x=box.column(j).cx, y=box.row(i).cy + 4)
+            for i, row in enumerate(words)
+            for j, word in enumerate(row)
         )
-        size = SMALL if isinstance(cells[0][0], bool) else NUMBER
+        widest = max(text_width(word) for row in words for word in row)
+        size = NUMBER if widest <= CELL_W else SMALL
         self._body.append(_element("g", texts, font_size=size))
 
     def hatch(self, boxes: Sequence[Box]) -> None:

@@ -17,13 +17,9 @@ from figures.canvas import (
     Point,
     text_width,
 )
-from figures.example import TOKENS
+from figures.hand_model import PREDICTED, SOURCE, TARGET
 from figures.palette import unknown
 from figures.parts import PARTS
-
-SOURCE = TOKENS
-TARGET = ("<s>", "ich", "mag", "pizza")
-PREDICTED = (*TARGET[1:], "</s>")
 
 CARD = "scaled-dot-product-attention"
 WIDE, FRAME = 138, 164

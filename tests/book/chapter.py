@@ -1,6 +1,7 @@
 """A chapter as it is written: its text, its directives, its words."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +37,7 @@ class Chapter:
         """Return argument and body of every directive of these kinds."""
         return [
             (match[3].strip(), match[4])
-            for match in FENCE.finditer(self.text)
+            for match in directives(self.text)
             if match[2] in kinds
         ]
 
@@ -54,6 +55,14 @@ def chapters() -> list[Chapter]:
     """Find every chapter: whatever holds a quiz."""
     pages = sorted(BOOK.glob("*/*.md"))
     return [Chapter(p) for p in pages if "{quiz}" in p.read_text("utf-8")]
+
+
+def directives(text: str) -> Iterator[re.Match[str]]:
+    """Yield every directive, those inside a figure in steps too."""
+    for match in FENCE.finditer(text):
+        yield match
+        if match[2] == "steps":
+            yield from directives(match[4])
 
 
 def words(text: str) -> int:

@@ -367,7 +367,7 @@ def test_a_figure_has_as_many_cells_as_its_tensors(
 def test_the_tensors_of_the_example_are_those_of_the_book() -> None:
     assert TOKENS == ("I", "like", "pizza")
     assert {one.dtype for one in (query, key, value)} == {torch.float32}
-    assert (query @ key.T).tolist() == [[0, 4, 2], [2, 0, 4], [0, 2, 0]]
+    assert (query @ key.T).tolist() == [[0, 4, 2], [2, 0, 4], [0, 0, 2]]
     assert (query.shape, value.shape) == ((3, 4), (3, 2))
 
 

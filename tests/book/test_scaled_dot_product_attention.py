@@ -46,9 +46,10 @@ def test_the_cell_types_the_tensors_that_the_figures_draw(name: str) -> None:
     )
 
 
-def test_the_score_of_like_and_pizza_comes_from_the_last_place() -> None:
+def test_the_score_of_like_and_pizza_comes_from_the_second_place() -> None:
     products = example.query[1] * example.key[2]
-    assert products.tolist() == [0, 0, 0, 4]
+    assert products.tolist() == [0, 4, 0, 0]
+    assert "Only the second place counts here" in PLAIN
 
 
 def test_the_scaled_scores_of_like_are_one_zero_two() -> None:
