@@ -1,4 +1,4 @@
-"""The whole hand model on one sheet, with all its numbers."""
+"""The whole hand model on one sheet, with the numbers on the way."""
 
 from typing import NamedTuple
 
@@ -24,7 +24,9 @@ from figures.hand_model import (
     POSITIONS,
     SOURCE,
     TARGET_WORDS,
+    AttentionSteps,
 )
+from figures.palette import MARKS
 
 CHIP = chip_width(SOURCE)
 LEFT = MARGIN + CHIP + 6
@@ -54,33 +56,57 @@ def whole() -> Drawing:
 def _encoder(sheet: Canvas, y: float) -> float:
     """Draw the encoder with both heads, and say where it ends."""
     steps, block = ENCODER, ENCODER.attention
-    query, key, value, joined = (
-        heads.transpose(0, 1).flatten(1)
-        for heads in (block.query, block.key, block.value, block.heads)
-    )
     y = _heading(sheet, y, "encoder")
     placed = _Grid("position", POSITIONS[: len(SOURCE)])
-    y = _pair(sheet, y, _Grid("embedding, doubled", steps.embedded), placed)
-    x = _Grid("x: their sum", steps.x)
-    y = _pair(sheet, y, x, _Grid("Q", query, "query", framed=True))
-    keys = _Grid("K", key, "key", framed=True)
-    y = _pair(sheet, y, keys, _Grid("V", value, "value", framed=True))
+    embedded = _Grid("embedding, doubled", steps.embedded)
+    y = _pair(sheet, y, embedded, placed, plus=True)
+    y = _next(sheet, _grid(sheet, LEFT, y, _Grid("x: their sum", steps.x)))
+    y = _next(sheet, _roles(sheet, y, block))
     first, second = block.weights
-    box = sheet.weights(LEFT, y, first, SOURCE, title="weights, head 1")
+    box = sheet.weights(LEFT, y, first, SOURCE, title="shares, head 1")
     sheet.highlight(box)
-    sheet.weights(RIGHT, y, second, title="weights, head 2")
-    both = _Grid("both heads", joined, framed=True)
-    y = _pair(sheet, _next(sheet, box), both, _Grid("after W_O", block.output))
+    sheet.weights(RIGHT, y, second, title="shares, head 2")
+    both = _Grid("both heads", block.joined, framed=True)
+    y = _next(sheet, box.bottom)
+    y = _pair(sheet, y, both, _Grid("after W_O", block.output))
     reworked = _Grid("feed-forward", steps.feed_forward.output)
     y = _pair(sheet, y, _Grid("+ x, norm", steps.normed), reworked)
-    return _grid(sheet, LEFT, y, _Grid("M, memory", steps.memory, "memory"))
+    memory = _Grid("+ feed-forward, norm: M", steps.memory, "memory")
+    bottom = _grid(sheet, LEFT, y, memory)
+    sheet.text(RIGHT, (y + bottom) / 2, "memory", "memory", LABEL, "start")
+    return bottom
 
 
-def _pair(sheet: Canvas, y: float, left: _Grid, right: _Grid) -> float:
-    """Draw two grids side by side, and say where the next pair begins."""
+def _roles(sheet: Canvas, y: float, block: AttentionSteps) -> float:
+    """Draw Q, K and V of each head in a row, and say where they end."""
+    made = {"query": block.query, "key": block.key, "value": block.value}
+    for head in range(HEADS):
+        x = LEFT
+        for role, heads in made.items():
+            rows = SOURCE if x == LEFT else ()
+            title = "" if head else MARKS[role]
+            box = sheet.matrix(x, y, heads[head], role, rows, title=title)
+            if head == 0:
+                sheet.highlight(box)
+            x = box.right + 16
+        says = f"head {head + 1}"
+        sheet.text(x - 4, box.cy, says, anchor="start", bold=True)
+        y = box.bottom + 10
+    return box.bottom
+
+
+def _pair(
+    sheet: Canvas, y: float, left: _Grid, right: _Grid, plus: bool = False
+) -> float:
+    """Draw two grids, a sum or one made of the other; say what is below."""
     bottom = _grid(sheet, LEFT, y, left)
     _grid(sheet, RIGHT, y, right)
-    return _next(sheet, Box(LEFT, y, 0, bottom - y))
+    middle, start = (y + bottom) / 2, LEFT + D_MODEL * CELL_W
+    if plus:
+        sheet.text((start + RIGHT) / 2, middle, "+", size=LABEL)
+    else:
+        sheet.arrow([(start + 5, middle), (RIGHT - 5, middle)])
+    return _next(sheet, bottom)
 
 
 def _grid(sheet: Canvas, x: float, y: float, grid: _Grid) -> float:
@@ -92,11 +118,11 @@ def _grid(sheet: Canvas, x: float, y: float, grid: _Grid) -> float:
     return box.bottom
 
 
-def _next(sheet: Canvas, box: Box) -> float:
-    """Point down from a grid to where the next begins."""
+def _next(sheet: Canvas, bottom: float) -> float:
+    """Point down from where a grid ends to where the next begins."""
     x = MARGIN + CHIP / 2
-    sheet.arrow([(x, box.bottom + 5), (x, box.bottom + 29)])
-    return box.bottom + 34
+    sheet.arrow([(x, bottom + 5), (x, bottom + 29)])
+    return bottom + 34
 
 
 def _heading(sheet: Canvas, y: float, says: str) -> float:
@@ -142,5 +168,5 @@ def _prediction(sheet: Canvas, y: float) -> None:
         top = bars.bottom - bars.h * share
         sheet.text(middle, top - 9, f"{share:.2f}", size=SMALL)
         sheet.text(middle, bars.bottom + 12, word, "token", SMALL)
-    says = "the likeliest next word: ich"
+    says = "the most probable next word: ich"
     sheet.text(SHEET / 2, bars.bottom + CELL_H + 10, says, size=LABEL)
