@@ -9,6 +9,9 @@ from hypothesis import settings
 # One thread: the tensors are tiny, and the results do not depend on cores.
 torch.set_num_threads(1)
 
+# Whatever a test builds of the book, the page that trains does so for seconds.
+os.environ["LAIDOUT_FAST"] = "1"
+
 # No deadline, for a busy machine is no bug. On the server the examples are
 # always the same ones, so that a red build is the fault of the change.
 settings.register_profile("local", deadline=None)

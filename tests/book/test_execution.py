@@ -113,6 +113,30 @@ def test_a_page_follows_the_files_that_every_cell_may_read(
     assert runs(computed) == ["index"]
 
 
+def test_a_fast_result_is_never_served_as_a_real_one(
+    book: TinyBook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executed(book)
+    asks = "import os\nprint('fast', os.environ.get('LAIDOUT_FAST'))"
+    pages = {"index.md": page(asks, "index"), "alone.md": page("1", "alone")}
+    book.write(pages)
+    seen = []
+    for fast in ("1", "0", None, "1"):
+        # Anything but 1 is as good as nothing.
+        monkeypatch.delenv("LAIDOUT_FAST", raising=False)
+        if fast is not None:
+            monkeypatch.setenv("LAIDOUT_FAST", fast)
+        built = book.build()
+        seen.append((output(built), sorted(runs(book))))
+    # A page that does not ask is executed once and for all.
+    assert seen == [
+        ("fast 1", ["alone", "index"]),
+        ("fast 0", ["index"]),
+        ("fast 0", []),
+        ("fast 1", []),
+    ]
+
+
 def test_errors_of_an_executed_page_name_the_right_line(
     book: TinyBook,
 ) -> None:

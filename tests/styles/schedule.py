@@ -127,6 +127,46 @@ class InTheDefaults(Base):
         return self.rate(step_num)
 
 
+@wrong(SCHEDULE, "arguments-exchanged")
+class TheOtherWayRound(Base):
+    def rate(self, step: int) -> float:
+        if step < 1:
+            raise ValueError("too early")
+        return float(self.w**-0.5 * min(step**-0.5, step * self.d**-1.5))
+
+
+@wrong(SCHEDULE, "sizes-unchecked")
+class OnlyTheStepIsChecked(Base):
+    def __init__(
+        self, optimizer: Optimizer, d_model: int, warmup_steps: int
+    ) -> None:
+        self.opt, self.d, self.w = optimizer, d_model, warmup_steps
+
+
+@wrong(SCHEDULE, "step-unchecked")
+class OnlyTheSizesAreChecked(Base):
+    def rate(self, step: int) -> float:
+        return float(min(1 / step**0.5, step / self.w**1.5) / self.d**0.5)
+
+
+@wrong(SCHEDULE, "step-without-an-error")
+class InTwoPiecesUnchecked(Base):
+    def rate(self, step: int) -> float:
+        if step <= self.w:
+            return step / (self.w * math.sqrt(self.d * self.w))
+        return 1 / math.sqrt(self.d * step)
+
+
+@wrong(SCHEDULE, "sizes-without-an-error")
+class TensorsOfAnySize(WithTensors):
+    def __init__(
+        self, optimizer: Optimizer, d_model: int, warmup_steps: int
+    ) -> None:
+        self._optim = optimizer
+        self._scale = torch.tensor(d_model).float().rsqrt()
+        self._warm = torch.tensor(warmup_steps).float()
+
+
 @wrong(SCHEDULE, "updates-too")
 class LikeNoam(Base):
     def step(self, step_num: int) -> float:

@@ -4,9 +4,14 @@ MyST-NB's cache knows a page's code cells and nothing else. So a digest of all
 that the code reads (our modules, the recorded results, the pinned versions,
 the kernel's settings) is written into the page's front matter, where the
 cache takes it for a part of the key.
+
+A page that takes long may ask for LAIDOUT_FAST, which tests set to 1 to have
+less computed. That is a part of the key of such a page, and of no other's: a
+fast result is never served as a real one.
 """
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -27,6 +32,7 @@ CELL = re.compile(
 OPTIONS = re.compile(r"(?:---\n(?:.*\n)*?---\n|(?::[\w-]+:.*\n)*)\n*")
 MAGIC = re.compile(r"^[ \t]*[%!].*$", re.M)
 RAISED = re.compile(r"Cell In\[(\d+)\], line (\d+)")
+FAST = "LAIDOUT_FAST"
 ANSI = re.compile(r"\x1b\[[\d;]*m")
 
 
@@ -95,13 +101,19 @@ def _note_what_is_read(app: Sphinx, docname: str, content: list[str]) -> None:
     files = files_read(app, docname, content[0])
     for path in files:
         app.env.note_dependency(str(path), docname=docname)
-    kernel["source_digest"] = digest(files)
+    kernel["source_digest"] = digest(files, *_pace(app, content[0]))
     # JSON is YAML too. The page must keep its lines, for error messages.
     rest = "\n" * front[1].count("\n")
     marked = (
         f"---\n{json.dumps(data, default=str, ensure_ascii=False)}{rest}---\n"
     )
     content[0] = marked + content[0][front.end() :]
+
+
+def _pace(app: Sphinx, text: str) -> list[str]:
+    """Return a word for the key of a page that is executed fast."""
+    asks = any(FAST in code for code in cells(text))
+    return [FAST] if asks and app.config.laidout_fast else []
 
 
 class PageParser(Parser):
@@ -142,5 +154,7 @@ def setup(app: Sphinx) -> None:
     """Register the settings and the reader of pages."""
     app.add_config_value("laidout_roots", ["../src", "."], "env")
     app.add_config_value("laidout_execution_files", [], "env")
+    # The cells read the environment; whoever changes it reads all pages anew.
+    app.add_config_value("laidout_fast", os.environ.get(FAST) == "1", "env")
     app.connect("config-inited", _set_parser)
     app.connect("source-read", _note_what_is_read)

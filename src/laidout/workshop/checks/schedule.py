@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from laidout.workshop.probes import Observed, probe, refusal
+from laidout.workshop.probes import Observed, error_of, probe
 from laidout.workshop.tensors import make
 
 # --- schedule-transformer ---------------------------------------------------
@@ -81,7 +81,7 @@ def _a_number(owner: Any) -> Observed:
 )
 def _warm_up(owner: Any) -> Observed:
     """During the warm-up the rate rises in a straight line."""
-    return {"the list of rates": _returned(owner, 1, 11, range(1, 5))}
+    return {"rates": _returned(owner, 1, 11, range(1, 5))}
 
 
 @probe(
@@ -92,7 +92,7 @@ def _warm_up(owner: Any) -> Observed:
 )
 def _after_the_warm_up(owner: Any) -> Observed:
     """After the warm-up the rate falls with the square root of the step."""
-    return {"the list of rates": _returned(owner, 1, 1, range(1, 7))}
+    return {"rates": _returned(owner, 1, 1, range(1, 7))}
 
 
 @probe(
@@ -103,7 +103,7 @@ def _after_the_warm_up(owner: Any) -> Observed:
 )
 def _from_rise_to_fall(owner: Any) -> Observed:
     """The two curves meet at warmup_steps, and the rate is largest there."""
-    return {"the list of rates": _returned(owner, 1, 4, range(1, 8))}
+    return {"rates": _returned(owner, 1, 4, range(1, 8))}
 
 
 @probe(
@@ -114,7 +114,7 @@ def _from_rise_to_fall(owner: Any) -> Observed:
 )
 def _size_of_the_model(owner: Any) -> Observed:
     """A larger model has smaller rates: they go by d_model ** -0.5."""
-    return {"the list of rates": _returned(owner, 13, 4, range(1, 8))}
+    return {"rates": _returned(owner, 13, 4, range(1, 8))}
 
 
 @probe(
@@ -125,7 +125,7 @@ def _size_of_the_model(owner: Any) -> Observed:
 )
 def _any_step(owner: Any) -> Observed:
     """The rate depends on the step's number alone, not on earlier calls."""
-    return {"the list of rates": _returned(owner, 13, 4, (5, 2, 2))}
+    return {"rates": _returned(owner, 13, 4, (5, 2, 2))}
 
 
 @probe(
@@ -168,14 +168,18 @@ def _no_update(owner: Any) -> Observed:
 @probe(SCHEDULE, "errors", "TransformerLRScheduler(optimizer, 0, 4).step(1)")
 def _no_size(owner: Any) -> Observed:
     """A d_model below 1 is a ValueError."""
-    return {"a d_model of 0": refusal(lambda: owner(_Descent(), 0, 4).step(1))}
+    return {
+        "the error for a d_model of 0": error_of(
+            lambda: owner(_Descent(), 0, 4).step(1)
+        )
+    }
 
 
 @probe(SCHEDULE, "errors", "TransformerLRScheduler(optimizer, 13, 0).step(1)")
 def _no_warm_up(owner: Any) -> Observed:
     """A warmup_steps below 1 is a ValueError."""
     return {
-        "a warmup_steps of 0": refusal(
+        "the error for a warmup_steps of 0": error_of(
             lambda: owner(_Descent(), 13, 0).step(1)
         )
     }
@@ -185,8 +189,10 @@ def _no_warm_up(owner: Any) -> Observed:
 def _less_than_nothing(owner: Any) -> Observed:
     """Sizes below 0 are a ValueError too."""
     return {
-        "a d_model of -3": refusal(lambda: owner(_Descent(), -3, 4).step(1)),
-        "a warmup_steps of -4": refusal(
+        "the error for a d_model of -3": error_of(
+            lambda: owner(_Descent(), -3, 4).step(1)
+        ),
+        "the error for a warmup_steps of -4": error_of(
             lambda: owner(_Descent(), 13, -4).step(1)
         ),
     }
@@ -196,11 +202,11 @@ def _less_than_nothing(owner: Any) -> Observed:
 def _long_before_the_first(owner: Any) -> Observed:
     """A step with a negative number is a ValueError."""
     scheduler = owner(_Descent(), 13, 4)
-    return {"step -3": refusal(lambda: scheduler.step(-3))}
+    return {"the error for step -3": error_of(lambda: scheduler.step(-3))}
 
 
 @probe(SCHEDULE, "errors", "TransformerLRScheduler(optimizer, 13, 4).step(0)")
 def _before_the_first(owner: Any) -> Observed:
     """Steps are counted from 1: step 0 is a ValueError."""
     scheduler = owner(_Descent(), 13, 4)
-    return {"step 0": refusal(lambda: scheduler.step(0))}
+    return {"the error for step 0": error_of(lambda: scheduler.step(0))}
