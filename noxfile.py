@@ -1,5 +1,7 @@
 """The project's commands: `nox -l` lists them, `nox -s NAME` runs one."""
 
+import os
+import shutil
 import sys
 import webbrowser
 from pathlib import Path
@@ -13,6 +15,9 @@ CONSTRAINTS = ROOT / "constraints.txt"
 nox.options.sessions = ["lint", "types", "tests", "book"]
 nox.options.reuse_venv = "yes"
 nox.options.error_on_missing_interpreters = True
+
+# What is built here is the real book. Tests that build it fast say so.
+os.environ.pop("LAIDOUT_FAST", None)
 
 
 def install(session: nox.Session, extra: str) -> None:
@@ -29,20 +34,85 @@ def sphinx(builder: str, *options: str) -> list[str]:
     ]
 
 
+def write_notebooks(session: nox.Session) -> None:
+    """Write the notebooks, and the wheel that they need, into build."""
+    folder = BUILD / "notebooks"
+    session.install("-c", str(CONSTRAINTS), "setuptools>=77")
+    # What an earlier build has left would get into the wheel.
+    for old in (BUILD / "lib", *BUILD.glob("bdist.*")):
+        shutil.rmtree(old, ignore_errors=True)
+    for wheel in folder.glob("laidout-*.whl"):
+        wheel.unlink()
+    session.run(
+        *("python", "-m", "pip", "wheel", "--quiet", "--no-deps"),
+        *("--no-build-isolation", "--wheel-dir", str(folder), str(ROOT)),
+        env={"SOURCE_DATE_EPOCH": "315532800"},  # 1980: where zip begins
+    )
+    session.run(*sphinx("notebooks"))
+    session.log(f"the notebooks are in {folder}")
+
+
+def write_pdf(session: nox.Session) -> None:
+    """Write the PDF into build."""
+    session.run(*sphinx("pdf"))
+    session.log(f"the PDF is {BUILD / 'pdf' / 'transformers-laid-out.pdf'}")
+
+
 @nox.session
 def book(session: nox.Session) -> None:
-    """Build the book as HTML into build/html; `-- --open` shows it."""
-    known = {"--open", "--fresh"}
+    """Build the three editions; `-- --html` the pages only, `-- --open`."""
+    known = {"--open", "--fresh", "--html"}
     unknown = [word for word in session.posargs if word not in known]
     if unknown:
         session.error(f"book takes {sorted(known)}, not {unknown[0]!r}")
     install(session, "book")
     fresh = ["-E", "-a"] if "--fresh" in session.posargs else []
+    if "--html" not in session.posargs:
+        write_notebooks(session)
+        # Where nothing may be skipped, the builder says what is missing.
+        if shutil.which("xelatex") or os.environ.get("LAIDOUT_REQUIRE_ALL"):
+            write_pdf(session)
+        else:
+            session.warn("no TeX, so no PDF: nox -s pdf says what to install")
     session.run(*sphinx("html", *fresh))
     page = BUILD / "html" / "index.html"
     session.log(f"the book is at {page}")
     if "--open" in session.posargs:
         webbrowser.open(page.as_uri())
+
+
+@nox.session
+def notebooks(session: nox.Session) -> None:
+    """Write a notebook for each chapter into build/notebooks; run them."""
+    install(session, "book")
+    write_notebooks(session)
+    session.notify("notebooks_run")
+
+
+@nox.session
+def notebooks_run(session: nox.Session) -> None:
+    """Run every notebook with nothing but the wheel: unsolved, then solved."""
+    wheels = [*(BUILD / "notebooks").glob("laidout-*.whl")]
+    if not wheels:
+        session.error("there are no notebooks yet: nox -s notebooks")
+    needs = f"laidout[notebooks] @ {wheels[0].as_uri()}"
+    session.install("-c", str(CONSTRAINTS), needs)
+    # A wheel of the same version is not taken for a new one.
+    session.install("--force-reinstall", "--no-deps", str(wheels[0]))
+    runner = ROOT / "book" / "run_notebooks.py"
+    session.run("python", str(runner), str(BUILD / "notebooks"))
+
+
+@nox.session
+def pdf(session: nox.Session) -> None:
+    """Build the book as PDF into build/pdf; `-- --test` tests it as well."""
+    unknown = [word for word in session.posargs if word != "--test"]
+    if unknown:
+        session.error(f"pdf takes --test, not {unknown[0]!r}")
+    install(session, "test")
+    write_pdf(session)
+    if session.posargs:
+        session.run("python", "-m", "pytest", "tests/pdf")
 
 
 @nox.session

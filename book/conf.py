@@ -37,6 +37,7 @@ exclude_patterns = ["_ext", "_ipython", "_static", "_templates", "figures"]
 templates_path = ["_templates"]
 nitpicky = True
 numfig = True
+numfig_secnum_depth = 0
 numfig_format = {"code-block": "Listing %s", "figure": "Figure %s"}
 highlight_language = "python"
 
@@ -77,6 +78,8 @@ laidout_execution_files = [
     "figures/plots.py",
 ]
 laidout_audit = "audit.toml"
+laidout_editions = "../build"
+laidout_repository = ADDRESSES.get("Repository", "")
 
 # HTML
 html_theme = "sphinx_book_theme"
@@ -105,6 +108,17 @@ html_theme_options = {
     "use_sidenotes": False,
 }
 copybutton_exclude = ".linenos, .gp, .go"
+
+# PDF: how it looks is said in `_ext/laidout_book/latex`
+latex_documents = [
+    ("index", "transformers-laid-out.tex", project, author, "manual")
+]
+latex_show_urls = "footnote"
+laidout_web_only = ["back/downloads"]
+laidout_subtitle = "Intuition, paper and code of the Transformer, side by side"
+laidout_licence = (
+    "Text and figures: CC BY 4.0, quotations of the paper excepted. Code: MIT."
+)
 
 # When a page last changed; of a copy without its history nobody knows
 html_last_updated_fmt = "%d %B %Y"

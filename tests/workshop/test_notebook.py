@@ -19,9 +19,16 @@ import torch
 import laidout.workshop
 from laidout.workshop import catalogue, html, judging, notebook
 from laidout.workshop.catalogue import Exercise, find_exercise
+from laidout.workshop.imports import defined_in, import_blocks, names_in
 from laidout.workshop.isolation import Limits
 from laidout.workshop.mine import package_object
-from laidout.workshop.notebook import Reports, check, hint, solution
+from laidout.workshop.notebook import (
+    Reports,
+    check,
+    hint,
+    solution,
+    solved,
+)
 from laidout.workshop.probes import Probe
 from laidout.workshop.results import Result
 from laidout.workshop.source import find_in_file
@@ -118,6 +125,8 @@ def toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             exercise("toy-size", "toy.Thing", path, "size"),
         )
     }
+    vars(known["toy-grow"])["elsewhere"] = ("size",)
+    vars(known["toy-size"])["elsewhere"] = ("grow",)
     for place in (catalogue, notebook):
         monkeypatch.setattr(place, "load_catalogue", lambda: known)
 
@@ -128,6 +137,8 @@ def toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(judging, "probes_of", probes_of)
     monkeypatch.setattr(judging, "mistakes_of", lambda exercise: {})
     monkeypatch.setattr(notebook, "_SHOWN", {})
+    monkeypatch.setattr(notebook, "_LENT", [])
+    monkeypatch.setattr(notebook, "_WRITTEN", {})
     package_object.cache_clear()
     yield
     package_object.cache_clear()
@@ -670,13 +681,202 @@ def test_a_text_is_drawn_as_markdown() -> None:
     assert repr(text) == text.text == text._repr_markdown_()
 
 
+@pytest.mark.usefixtures("toys")
+def test_a_report_draws_no_second_output_of_its_own(
+    cells: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Any] = []
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    monkeypatch.setattr("rich.jupyter.display", lambda *a: drawn.append(a))
+    exec(TRIPLE, cells)
+    assert "passed" in repr(check(cells["triple"]))
+    assert not drawn
+
+
+# --- until it is written ----------------------------------------------------
+
+SAYS = "not solved yet, the book's own is used below.\n"
+GROW = """\
+class Thing:
+    def __init__(self, n): self.n = n
+    def grow(self):
+        self.n = self.n + 1
+        return self
+"""
+SIZE = """\
+class Thing:
+    def __init__(self, n): self.n = n
+    def size(self):
+        assert super().__init__() is None
+        return 3 * self.n
+"""
+
+
+def unwritten(text: str, name: str) -> str:
+    """Take the code of a class's last method away."""
+    head = text.partition(f"def {name}")[0]
+    error = f"NotImplementedError('Thing.{name}: not written yet')"
+    return f"{head}def {name}(self): raise {error}\n"
+
+
+@pytest.mark.usefixtures("toys")
+def test_what_is_written_is_used_right_or_wrong(
+    cells: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for code in (TRIPLE, "def triple(x): return 0\n"):
+        exec(code, cells)
+        assert solved(cells["triple"]) is cells["triple"]
+    exec(TRIPLE + THING, cells)
+    assert solved(cells["Thing"]) is cells["Thing"]
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.usefixtures("toys")
+def test_until_it_is_written_the_books_own_is_used(
+    cells: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    exec(UNWRITTEN, cells)
+    mine = solved(cells["triple"])
+    assert mine(5) == 15
+    assert capsys.readouterr().out == f"triple: {SAYS}"
+    assert solved(mine) is mine
+    assert capsys.readouterr().out == f"triple: {SAYS}"
+
+
+@pytest.mark.usefixtures("toys")
+def test_what_is_lent_is_not_written(cells: dict[str, Any]) -> None:
+    exec(UNWRITTEN, cells)
+    mine = solved(cells["triple"])
+    assert only(check(mine)).status == "not started"
+    exec(TRIPLE, cells)
+    assert solved(cells["triple"]) is cells["triple"]
+    assert only(check(cells["triple"])).status == "passed"
+
+
+@pytest.mark.usefixtures("toys")
+def test_a_class_that_is_not_begun_is_the_books(
+    cells: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    exec(unwritten(GROW, "grow"), cells)
+    mine = solved(cells["Thing"], "toy-grow")
+    assert mine is package_object("toy.Thing")
+    assert capsys.readouterr().out == f"Thing.grow: {SAYS}"
+    assert only(check(mine, "toy-grow")).status == "not started"
+
+
+@pytest.mark.usefixtures("toys")
+def test_a_class_of_two_cells_is_put_together(
+    cells: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    exec(GROW, cells)
+    first = solved(cells["Thing"], "toy-grow")
+    assert first(2).grow().size() == 9
+    assert statuses(check(first)) == {
+        "toy-grow": "passed",
+        "toy-size": "not started",  # it is the book's
+    }
+    grow = vars(first)["grow"]
+    exec(SIZE, cells)
+    second = solved(cells["Thing"], "toy-size")
+    assert second is cells["Thing"]
+    assert second is not first
+    assert vars(second)["grow"] is grow
+    assert second(2).grow().size() == 9
+    assert capsys.readouterr().out == ""
+    assert statuses(check(second)) == {
+        "toy-grow": "passed",
+        "toy-size": "passed",
+    }
+
+
+@pytest.mark.usefixtures("toys")
+def test_one_solved_method_stays_when_the_next_is_not_solved(
+    cells: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    exec(GROW, cells)
+    grow = vars(solved(cells["Thing"], "toy-grow"))["grow"]
+    exec(unwritten(SIZE, "size"), cells)
+    second = solved(cells["Thing"], "toy-size")
+    assert capsys.readouterr().out == f"Thing.size: {SAYS}"
+    assert vars(second)["grow"] is grow
+    assert second(2).grow().size() == 9
+    assert statuses(check(second)) == {
+        "toy-grow": "passed",
+        "toy-size": "not started",
+    }
+
+
+@pytest.mark.usefixtures("toys")
+def test_a_method_that_is_solved_later_finds_the_class_whole(
+    cells: dict[str, Any],
+) -> None:
+    exec(unwritten(GROW, "grow"), cells)
+    solved(cells["Thing"], "toy-grow")
+    exec(SIZE, cells)
+    second = solved(cells["Thing"], "toy-size")
+    assert second is cells["Thing"]
+    assert second(2).grow().size() == 9
+    assert only(check(second, "toy-size")).status == "passed"
+
+
+@pytest.mark.usefixtures("toys")
+def test_a_method_that_is_taken_back_is_the_books_again(
+    cells: dict[str, Any],
+) -> None:
+    exec(GROW, cells)
+    solved(cells["Thing"], "toy-grow")
+    exec(unwritten(GROW, "grow"), cells)
+    assert solved(cells["Thing"], "toy-grow") is package_object("toy.Thing")
+
+
+@pytest.mark.usefixtures("toys")
+def test_a_class_may_do_without_a_method_that_was_asked_for(
+    cells: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = catalogue.load_catalogue()
+    source = known["toy-grow"].source
+    both = replace(known["toy-grow"], blank=("grow", "size"), elsewhere=())
+    vars(both)["source"] = source
+    monkeypatch.setitem(known, "toy-grow", both)
+    monkeypatch.delitem(known, "toy-size")
+    for code in (GROW + "    def size(self): return 1\n", GROW):
+        exec(code, cells)
+        mine = solved(cells["Thing"], "toy-grow")
+        assert mine is cells["Thing"]
+        assert only(check(mine)).status != "not started"
+    assert "size" not in vars(mine)
+
+
+@pytest.mark.usefixtures("toys")
+def test_what_no_exercise_asks_for_cannot_be_solved() -> None:
+    with pytest.raises(ValueError, match="does not exist"):
+        solved(lambda: None)
+
+
+def test_every_skeleton_runs_until_it_is_solved() -> None:
+    for each in catalogue.load_catalogue().values():
+        names: dict[str, Any] = {}
+        head = "from __future__ import annotations\n"
+        source = import_blocks(
+            each.source.path,
+            each.module_name,
+            names_in(each.solution),
+            defined_in(each.source.path),
+        )
+        lines = [line for block in source for line in block]
+        exec("\n".join([head, *lines, each.skeleton]), names)
+        mine = solved(names[each.source.name], each.name)
+        assert mine is package_object(each.object), each.name
+
+
 # --- importing it -----------------------------------------------------------
 
 
 def test_the_workshop_gives_what_a_notebook_needs() -> None:
-    for name in ("check", "hint", "solution"):
+    for name in ("check", "hint", "solution", "solved"):
         assert getattr(laidout.workshop, name) is getattr(notebook, name)
-    assert set(laidout.workshop.__all__) == {"check", "hint", "solution"}
+    names = {"check", "hint", "solution", "solved"}
+    assert set(laidout.workshop.__all__) == names
     again = importlib.import_module("laidout.workshop")
     with pytest.raises(AttributeError, match="no attribute 'chek'"):
         again.chek  # noqa: B018

@@ -665,41 +665,6 @@ def test_within_a_block_the_package_is_in_alphabetical_order(
     assert len(found) == len(set(found))
 
 
-@pytest.mark.parametrize(
-    ("body", "blocks"),
-    [
-        (
-            "import math\nfrom a import b\n",
-            [["import math", "from a import b"]],
-        ),
-        ("import math\n\nimport b\n", [["import math"], ["import b"]]),
-        ("import math\n\n\n\nimport b\n", [["import math"], ["import b"]]),
-        # A line that is left out leaves no gap, a block none either.
-        (
-            "import math\nimport idle\nimport b\n",
-            [["import math", "import b"]],
-        ),
-        ("import idle\n\nimport math\n", [["import math"]]),
-        (
-            "import math\n\nimport idle\n\nimport b\n",
-            [["import math"], ["import b"]],
-        ),
-        (
-            "import math\n\nfrom c import (\n    d,\n    idle,\n)\nimport b\n",
-            [["import math"], ["from c import d", "import b"]],
-        ),
-        ('"""About."""\nimport b\n', [["import b"]]),
-        ("import idle\n", []),
-        ("", []),
-    ],
-)
-def test_imports_that_are_used_keep_their_blocks(
-    body: str, blocks: list[list[str]]
-) -> None:
-    used = {"math", "b", "d"}
-    assert workspace._blocks(ast.parse(body), used) == blocks
-
-
 @every_module
 def test_no_line_that_is_ours_is_too_long(module: str) -> None:
     head = (ast.get_docstring(parse(module)) or "").splitlines()

@@ -11,12 +11,15 @@ from laidout_book import (
     card,
     drawing,
     drawn,
+    editions,
     errors,
     execution,
     exercise,
     faq,
     katex,
+    latex,
     nodes,
+    notebook,
     paper,
     quiz,
     reading,
@@ -40,8 +43,11 @@ PARTS = (
     audit,
     assets,
     bibliography,
+    notebook,
+    editions,
     card,
     reading,
+    latex,
 )
 
 

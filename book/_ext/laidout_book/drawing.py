@@ -195,7 +195,7 @@ class MapDirective(FigureDirective):
         request = Request(
             "transformer_map", "transformer_map", self.alt(), arguments
         )
-        return self.figure(request)
+        return self.figure(request, is_map=True)
 
 
 def chapters(env: BuildEnvironment) -> dict[str, str]:
@@ -249,7 +249,7 @@ class InlinePlots(SphinxPostTransform):
     """
 
     default_priority = 190
-    formats = ("html",)
+    formats = ("html", "latex")
 
     def run(self, **_: Any) -> None:
         """Replace every SVG that a cell made."""
@@ -259,8 +259,9 @@ class InlinePlots(SphinxPostTransform):
             if not path.is_absolute():
                 path = Path(self.env.srcdir, image["uri"])
             if path.suffix == ".svg" and path.is_file():
-                svg = themed(path.read_text("utf-8"), image["alt"])
-                picture = drawing("", alt=image["alt"], web=svg, print="")
+                plotted = path.read_text("utf-8")
+                svg = themed(plotted, image["alt"])
+                picture = drawing("", alt=image["alt"], web=svg, print=plotted)
                 image.replace_self(picture)
 
 

@@ -77,14 +77,14 @@ def _fill(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Put the links to all questions where they go, in reading order."""
     for mark in list(doctree.findall(all_questions)):
         filled: list[nodes.Node] = []
-        for page in _reading_order(app.env):
+        for page in reading_order(app.env):
             asked = questions(app.env).get(page, [])
             if asked:
                 filled += _chapter(app, docname, page, asked)
         mark.replace_self(filled)
 
 
-def _reading_order(env: BuildEnvironment) -> list[str]:
+def reading_order(env: BuildEnvironment) -> list[str]:
     """Return all pages in the order of the table of contents."""
     order: list[str] = []
     stack = [env.config.root_doc]

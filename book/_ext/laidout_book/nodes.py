@@ -68,6 +68,9 @@ def _depart_toggle(self: HTML5Translator, node: toggle) -> None:
 
 
 def _visit_summary(self: HTML5Translator, node: summary) -> None:
+    # A link inside of what opens and closes could not be reached by itself.
+    for link in list(node.findall(nodes.reference)):
+        link.replace_self(link.children)
     self.body.append(self.starttag(node, "summary", suffix=""))
 
 
@@ -102,8 +105,11 @@ def _pass(self: nodes.NodeVisitor, node: nodes.Node) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    """Register the nodes; other formats print their children in order."""
-    formats = ("latex", "text", "man", "texinfo")
+    """Register the nodes; other formats print their children in order.
+
+    How they look in LaTeX is said in `latex.writer`.
+    """
+    formats = ("text", "man", "texinfo")
     plain: dict[str, Any] = dict.fromkeys(formats, (_pass, _pass))
     app.add_node(block, html=(_visit_block, _depart_block), **plain)
     app.add_node(toggle, html=(_visit_toggle, _depart_toggle), **plain)

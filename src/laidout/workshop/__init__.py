@@ -1,15 +1,15 @@
 """The learner's side: exercises as data, and what is derived from them.
 
-In a notebook: `from laidout.workshop import check, hint, solution`.
+In a notebook: `from laidout.workshop import check, hint, solution, solved`.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from laidout.workshop.notebook import check, hint, solution
+    from laidout.workshop.notebook import check, hint, solution, solved
 
-__all__ = ["check", "hint", "solution"]
+__all__ = ["check", "hint", "solution", "solved"]
 
 
 def __getattr__(name: str) -> object:

@@ -1,5 +1,6 @@
 """The workshop in a notebook: `check(my_function)`, `hint("name")`.
 
+`mine = solved(mine)` lets the cells that follow run before `mine` is written.
 The code runs in the notebook's own process, where the reader has defined it;
 a check that takes too long is stopped.
 """
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 from rich.console import Console
 
@@ -33,11 +34,17 @@ from laidout.workshop.examining import (
 )
 from laidout.workshop.isolation import Limits
 from laidout.workshop.judging import Judge
-from laidout.workshop.mine import bound, is_unwritten, package_object
+from laidout.workshop.mine import (
+    adopt,
+    borrowed_methods,
+    bound,
+    is_unwritten,
+    package_object,
+)
 from laidout.workshop.observing import TimeUp
 from laidout.workshop.results import Result
 
-__all__ = ["Reports", "Text", "check", "hint", "solution"]
+__all__ = ["Reports", "Text", "check", "hint", "solution", "solved"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,8 @@ class Reports:
         return all(result.passed for result in self.results)
 
     def __repr__(self) -> str:
-        console = Console(width=79, **terminal.PLAIN)
+        # In a notebook, a console would draw an output of its own.
+        console = Console(width=79, force_jupyter=False, **terminal.PLAIN)
         with console.capture() as drawn:
             for result in self.results:
                 console.print(terminal.report(result))
@@ -100,7 +108,7 @@ def _check(exercise: Exercise, mine: Any) -> Result:
     start = time.perf_counter()
     seconds = Limits().seconds
     judge = Judge(exercise)
-    if not is_started(exercise, mine):
+    if _is_lent(exercise, mine) or not is_started(exercise, mine):
         return not_started(exercise)
     with captured() as heard:
         try:
@@ -164,6 +172,95 @@ def _patience(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+_LENT: list[tuple[Any, str]] = []
+"""Each object that stands in for the reader's, with the exercise it solves."""
+_WRITTEN: dict[str, dict[str, Any]] = {}
+"""The methods that the reader has written in earlier cells, by object."""
+
+
+def solved(mine: Any, exercise: str | None = None) -> Any:
+    """Return your own function or class, or the book's until it is written.
+
+    `mine = solved(mine)` keeps the cells that follow running. What is written
+    comes back as it is, right or wrong; where the book's own is used, a line
+    says so, and a check still says that it is not written. A class keeps the
+    methods that you have written, in earlier cells too.
+
+    Raises:
+        ValueError: if there is no such exercise.
+    """
+    found = find_exercises([exercise or _name_of(mine)])
+    missing = [each for each in found if _is_missing(each, mine)]
+    if missing:
+        parts = ", ".join(map(_part, missing))
+        print(f"{parts}: not solved yet, the book's own is used below.")
+    if isinstance(mine, type):
+        _remember(mine, found, missing)
+        if _WRITTEN.get(found[0].object):
+            return _completed(mine, found, missing)
+    return _lend(package_object(found[0].object), missing) if missing else mine
+
+
+def _is_missing(exercise: Exercise, mine: Any) -> bool:
+    """Tell whether a part that an exercise asks for is still a skeleton."""
+    if not isinstance(mine, type):
+        return _is_lent(exercise, mine) or is_unwritten(mine)
+    present = [vars(mine)[n] for n in exercise.blank if n in vars(mine)]
+    return _is_lent(exercise, mine) or any(map(is_unwritten, present))
+
+
+def _is_lent(exercise: Exercise, mine: Any) -> bool:
+    """Tell whether an object stands in for the reader's."""
+    return any(lent is mine and name == exercise.name for lent, name in _LENT)
+
+
+def _lend(theirs: Any, missing: list[Exercise]) -> Any:
+    """Return an object, noted as one that the reader has not written."""
+    _LENT.extend(
+        (theirs, each.name) for each in missing if not _is_lent(each, theirs)
+    )
+    return theirs
+
+
+def _part(exercise: Exercise) -> str:
+    """Name what an exercise asks for: an object, or some of its methods."""
+    name = exercise.source.name
+    if not exercise.elsewhere:
+        return name
+    return ", ".join(f"{name}.{method}" for method in exercise.blank)
+
+
+def _remember(
+    mine: type, found: list[Exercise], missing: list[Exercise]
+) -> None:
+    """Keep the methods of a class for a cell that defines it anew."""
+    for each in found:
+        written = _WRITTEN.setdefault(each.object, {})
+        present = {n: vars(mine)[n] for n in each.blank if n in vars(mine)}
+        if present:
+            for name in each.blank:
+                written.pop(name, None)
+        if each not in missing:
+            written |= present
+
+
+def _completed(
+    mine: type, found: list[Exercise], missing: list[Exercise]
+) -> type:
+    """Give a class what it lacks: the reader's earlier methods, the book's."""
+    dotted = found[0].object
+    theirs, kept = vars(package_object(dotted)), _WRITTEN[dotted]
+    every = [e for e in load_catalogue().values() if e.object == dotted]
+    methods: dict[str, Any] = {}
+    for each in found:
+        methods |= borrowed_methods(each, every, mine, written_too=False)
+    methods |= {n: kept[n] for n in kept if n not in vars(mine)}
+    methods |= {n: theirs[n] for each in missing for n in each.blank}
+    adopt(mine, methods)
+    lent = [e for e in every if kept.keys().isdisjoint(e.blank)]
+    return cast(type, _lend(mine, lent))
 
 
 _SHOWN: dict[str, int] = {}

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from laidout.files import write_atomically
 from laidout.workshop.catalogue import Exercise, load_catalogue
+from laidout.workshop.imports import defined_in, import_blocks, names_in
 from laidout.workshop.skeleton import skeleton
 from laidout.workshop.source import definitions, helpers_of, module_path
 from laidout.workshop.state import FILE, State, digest, parsed
@@ -200,83 +201,22 @@ def _task(group: list[Exercise]) -> str:
 def _imports(module: str, groups: list[list[Exercise]]) -> Iterator[str]:
     """Yield the imports that a file needs, and what the package gives it."""
     path = module_path(groups[0][0].module_name)
-    tree = ast.parse(path.read_text(encoding="utf-8"))
     # What the book's solution needs is there, its helpers included, so that
     # it can be pasted.
     solved = {
         name
         for group in groups
         for part in (group[0].source, *helpers_of(group[0].source))
-        for name in _names(part.text)
+        for name in names_in(part.text)
     }
-    given = {n for group in groups for n in _names(_blanked(group))}
-    blocks = _blocks(tree, solved)
+    given = {n for group in groups for n in names_in(_blanked(group))}
     own = [
         name
-        for name in _defined(tree)
+        for name in defined_in(path)
         if name in (given if name.startswith("_") else solved)
         and name not in {group[0].source.name for group in groups}
     ]
-    if own:
-        if not (blocks and blocks[-1][-1].startswith("from laidout")):
-            blocks.append([])
-        module_name = groups[0][0].module_name
-        blocks[-1].append(f"from {module_name} import {_listed(own)}")
-        blocks[-1].sort()
+    blocks = import_blocks(path, groups[0][0].module_name, solved, own)
     for place, block in enumerate(blocks):
         yield from ([""] if place else [])
         yield from block
-
-
-def _blocks(tree: ast.Module, used: set[str]) -> list[list[str]]:
-    """Return the imports of a module that are used, block by block."""
-    blocks: list[list[str]] = []
-    last = -1
-    for node in tree.body:
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            if node.lineno > last + 1:
-                blocks.append([])
-            blocks[-1] += [text] if (text := _filtered(node, used)) else []
-            last = node.end_lineno or node.lineno
-    return [block for block in blocks if block]
-
-
-def _names(source: str) -> set[str]:
-    """Return all names that a source uses."""
-    return {
-        node.id
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Name)
-    }
-
-
-def _defined(tree: ast.Module) -> list[str]:
-    """Return what a module defines: objects, constants, types."""
-    names = [name for name, _ in definitions(tree) if "." not in name]
-    for node in tree.body:
-        if isinstance(node, ast.Assign):
-            names += [t.id for t in node.targets if isinstance(t, ast.Name)]
-    return sorted(set(names) - {"__all__"})
-
-
-def _filtered(node: ast.Import | ast.ImportFrom, used: set[str]) -> str:
-    """Write an import again, with only the names that are used."""
-    kept = [
-        alias
-        for alias in node.names
-        if (alias.asname or alias.name.partition(".")[0]) in used
-    ]
-    if not kept:
-        return ""
-    names = [f"{a.name} as {a.asname}" if a.asname else a.name for a in kept]
-    if isinstance(node, ast.Import):
-        return "\n".join(f"import {name}" for name in names)
-    return f"from {node.module} import {_listed(names)}"
-
-
-def _listed(names: list[str]) -> str:
-    """Write names after an import, in brackets where they are many."""
-    line = ", ".join(names)
-    if len(line) <= 40:
-        return line
-    return "(\n" + "".join(f"    {name},\n" for name in names) + ")"

@@ -1,0 +1,59 @@
+"""Pictures that stand in a notebook itself.
+
+JupyterLab, VS Code and Colab agree on one form only: a PNG in the address of
+a Markdown picture. Colab shows no attachments and no SVG, VS Code no SVG in
+an address, JupyterLab no SVG as an attachment.
+"""
+
+import importlib
+from base64 import b64encode
+from functools import lru_cache
+from mimetypes import guess_type
+from pathlib import Path
+
+import matplotlib
+import resvg_py
+
+SCALE = 1.5
+"""Pixels for each unit of a drawing: 540 across, sharp at a cell's width."""
+FACES = ("Sans", "Sans-Bold", "Sans-Oblique", "Sans-BoldOblique", "SansMono")
+
+
+@lru_cache(maxsize=1)
+def _fonts() -> list[str]:
+    """Return the fonts that come with Matplotlib: the same everywhere."""
+    folder = Path(matplotlib.get_data_path(), "fonts", "ttf")
+    return [str(folder / f"DejaVu{face}.ttf") for face in FACES]
+
+
+@lru_cache(maxsize=256)
+def drawn(svg: str) -> bytes:
+    """Turn an SVG into a PNG, on the paper of the light page."""
+    palette = importlib.import_module("figures.palette")
+    return resvg_py.svg_to_bytes(
+        svg_string=svg,
+        zoom=SCALE,
+        background=palette.LIGHT["paper"].strong,
+        font_files=_fonts(),
+        skip_system_fonts=True,
+        font_family="DejaVu Sans",
+        sans_serif_family="DejaVu Sans",
+        monospace_family="DejaVu Sans Mono",
+    )
+
+
+def address(svg: str) -> str:
+    """Return the address that holds a drawing."""
+    return _data("image/png", drawn(svg))
+
+
+def file_address(path: Path) -> str:
+    """Return the address that holds a picture from a file."""
+    if path.suffix == ".svg":
+        return address(path.read_text(encoding="utf-8"))
+    kind = guess_type(path.name)[0] or "image/png"
+    return _data(kind, path.read_bytes())
+
+
+def _data(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{b64encode(content).decode()}"

@@ -1,0 +1,112 @@
+"""A small book of what breaks pages: long code, wide tables, deep lists."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pdf.conftest import Pressed, letters
+from pdf.nasty import LONG_LINE, LONG_WORDS, press_nasty_book
+
+from laidout.workshop.catalogue import find_exercise
+
+
+def test_a_cell_that_prints_200_lines_prints_them_all(
+    nasty: Pressed,
+) -> None:
+    text = "".join(nasty.pages)
+    found = re.findall(r"printed line (\d+)$", text, re.M)
+    assert found == [str(n) for n in range(200)]
+
+
+def test_long_lines_of_code_lose_nothing(nasty: Pressed) -> None:
+    plain = letters("".join(nasty.pages))
+    assert letters(LONG_LINE) in plain
+    assert letters(LONG_WORDS) in plain
+    assert "x" * 200 in plain
+
+
+def test_code_keeps_its_indentation(nasty: Pressed) -> None:
+    page = nasty.pages[nasty.page_with("def after_a_gap(x)") - 1]
+    lines = page[page.index("def after_a_gap") :].splitlines()
+    start = page.splitlines()
+    first = next(line for line in start if "def after_a_gap" in line)
+    edge = first.index("def")
+    body = next(line for line in lines if "return x" in line)
+    assert body.index("return") > edge
+
+
+def test_a_note_of_a_quotation_stands_at_the_foot(nasty: Pressed) -> None:
+    note = "The footnote of the quotation stands at the foot of the page"
+    page = nasty.pages[nasty.page_with(note) - 1]
+    assert "We suspect that for large values" in page
+    below = page[page.index("The footnote of the quotation") :]
+    assert len(below.strip().splitlines()) <= 2
+
+
+def test_a_formula_of_a_heading_is_letters_in_the_bookmarks(
+    nasty: Pressed,
+) -> None:
+    titles = [title for _, title, _ in nasty.bookmarks]
+    assert any(
+        "Boxes with √d_k and" in title and "code_in_a_title" in title
+        for title in titles
+    )
+
+
+def test_figures_stand_where_boxes_were_emptied(nasty: Pressed) -> None:
+    replies = next(
+        p for _, t, p in nasty.bookmarks if t == "Replies to the quizzes"
+    )
+    page = nasty.pages[replies - 1]
+    assert "Where the tower of reply stands" in page
+    assert "−∞" in page
+
+
+def test_the_tallest_figure_fits_with_its_caption(nasty: Pressed) -> None:
+    page = nasty.pages[nasty.page_with("Where the tower of tower") - 1]
+    for floor in range(40):
+        assert f"floor {floor}" in page
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "The last words of the first answer",
+        "The last words of the right reply",
+        "The last words of the body",
+        "level 4 of a deep list",
+        "code in a list in a list",
+        "a wide column",
+    ],
+)
+def test_the_last_words_of_boxes_and_lists_are_there(
+    nasty: Pressed, words: str
+) -> None:
+    assert letters(words) in nasty.letters
+
+
+def test_two_exercises_in_a_row_keep_their_own_hints(nasty: Pressed) -> None:
+    for name in ("masks-padding", "masks-causal"):
+        exercise = find_exercise(name)
+        assert nasty.text.count(f"Exercise: {exercise.title}") == 1
+        last = exercise.solution.strip().splitlines()[-1]
+        assert letters(last) in nasty.letters
+
+
+def test_addresses_are_footnotes_but_names_of_pytorch_are_not(
+    nasty: Pressed,
+) -> None:
+    assert "https://example.org/?a=b&c=d_e#f" in nasty.text
+    assert "docs.pytorch.org" not in nasty.text
+
+
+def test_a_button_of_the_site_is_not_printed(nasty: Pressed) -> None:
+    assert "a button" not in nasty.text
+
+
+def test_the_same_sources_make_the_same_file(
+    nasty: Pressed, tmp_path: Path
+) -> None:
+    again = press_nasty_book(tmp_path)
+    other = again.folder / "nasty.pdf"
+    assert other.read_bytes() == nasty.pdf.read_bytes()
