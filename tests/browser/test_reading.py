@@ -110,14 +110,17 @@ def test_keys_open_and_close_a_toggle(
 ) -> None:
     for name in book.chapters:
         with visiting(name, scripts=scripts) as visit:
-            for kind in ("hint", "solution", "faq", "choice"):
-                toggle = visit.page.locator(f"details.{kind}").first
+            kinds = ("hint", "solution", "faq", "choice")
+            toggles = [visit.page.locator(f"details.{k}") for k in kinds]
+            found = [one.first for one in toggles if one.count()]
+            assert found
+            for toggle in found:
                 body = toggle.locator("> .toggle-body")
                 assert not body.is_visible()
                 toggle.locator("> summary").press(key)
-                assert body.is_visible(), f"{kind} stays closed"
+                assert body.is_visible(), f"{toggle} stays closed"
                 toggle.locator("> summary").press(key)
-                assert not body.is_visible(), f"{kind} stays open"
+                assert not body.is_visible(), f"{toggle} stays open"
 
 
 @pytest.mark.parametrize("width", [360, 1280])
@@ -177,7 +180,8 @@ def test_every_link_inside_the_book_leads_somewhere(
                 # The page of wrong addresses is shown anywhere, so its
                 # links have the whole path.
                 target = target.partition("?")[0].removeprefix("/")
-                assert target in ids, f"{href}: there is no such page"
+                there = (book.folder / unquote(target)).is_file()
+                assert there, f"{href}: there is no such page"
                 if mark:
                     assert unquote(mark) in ids[target], f"{href}: no such id"
 
@@ -362,6 +366,8 @@ def test_the_book_can_be_read_from_a_folder(
 ) -> None:
     base = book.folder.as_uri() + "/"
     for name in book.pages:
+        if name == "404.html":  # only a server shows it
+            continue
         with (
             subtests.test(page=name),
             visiting(name, base=base, theme=theme) as visit,
