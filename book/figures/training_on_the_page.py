@@ -107,7 +107,7 @@ def _decoder(sheet: Canvas, y: float, says: str) -> Box:
     return sheet.box(bar, says, "paper", edge="line")
 
 
-WRONG = ("ich", "esse", "esse", "pizza")
+WRONG = ("ich", "esse", "esse", "esse")
 """A bad beginner's answer, made up: one slip, and what follows from it."""
 
 
@@ -149,6 +149,7 @@ def loss_scale(vocabulary: int = 1300) -> Drawing:
     rows = (
         (1 / vocabulary, f"1 in {vocabulary:,}"),
         (0.1, "1 in 10"),
+        (math.exp(-2), f"1 in {math.exp(2):.1f}"),
         (0.5, "1 in 2"),
         (0.9, "9 in 10"),
         (1.0, "certain"),
@@ -241,7 +242,7 @@ def added_gradients() -> Drawing:
 def modes() -> Drawing:
     """Show the mode of three parts before, during and after evaluating."""
     sheet = Canvas()
-    names = ("model", "a part", "a frozen part")
+    names = ("model", "a part", "one kept\nin eval")
     before = ("train", "train", "eval")
     columns = (
         ("before", before),
@@ -262,7 +263,7 @@ def modes() -> Drawing:
 
 # --- dropout ----------------------------------------------------------------
 
-RATE, SEED = 0.1, 37
+RATE, SEED = 0.1, 25
 
 
 VECTOR = torch.tensor([9.0, -9, 18, 9, 27, -18, 9, 18, -9, 9])
@@ -368,41 +369,48 @@ def _key_to_averaging(sheet: Canvas) -> None:
 def symptoms() -> Drawing:
     """Show which question to ask first, and where each answer leads."""
     sheet = Canvas()
-    first = sheet.box(
-        Box(8, 10, 150, 48), "does the loss of\none batch go to 0?"
-    )
-    second = sheet.box(
-        Box(202, 10, 150, 48), "does it translate\nthat batch right?"
-    )
-    sheet.arrow([(first.right + 2, first.cy), (second.x - 2, second.cy)])
-    sheet.text(180, first.cy - 12, "yes", "muted", SMALL)
-    sheet.text(first.x + 22, first.bottom + 18, "no", "muted", SMALL)
-    sheet.text(second.x + 24, second.bottom + 18, "no", "muted", SMALL)
-    columns = (
+    questions = (
         (
-            first,
+            "does the loss of\none batch go to 0?",
             (
-                ("stops at the\nunigram entropy", "rate too high"),
-                ("stops above 0,\none answer for all", "source not seen"),
+                ("stops at the unigram\nentropy", "rate too high"),
+                ("stops above 0, with\none answer for all", "source not seen"),
                 ("falls, then climbs", "gradients pile up"),
             ),
         ),
         (
-            second,
+            "does it translate\nthat batch right?",
             (
                 ("the start sign,\nagain and again", "shift forgotten"),
                 ("stumbles after\na word or two", "mask forgotten"),
-                ("another answer\neach time", "dropout is on"),
             ),
         ),
+        (
+            "do two\nmeasurements agree?",
+            (("another loss each time", "dropout is on"),),
+        ),
     )
-    for head, cases in columns:
-        x = head.x + 8
-        y = 92.0
-        for seen, cause in cases:
-            sheet.line([(x, head.bottom + 2), (x, y + 22)])
-            sheet.line([(x, y + 22), (x + 10, y + 22)])
-            sheet.box(Box(x + 10, y, 132, 44), seen, "muted")
-            sheet.box(Box(x + 10, y + 48, 132, 24), cause, "accent")
-            y += 86
+    y = 10.0
+    for question, cases in questions:
+        head = sheet.box(Box(8, y, 148, 46), question)
+        sheet.text(head.right + 11, head.cy - 11, "no", "muted", SMALL)
+        y = _cases(sheet, head, cases)
+        sheet.arrow([(head.cx, head.bottom + 2), (head.cx, y - 2)])
+        sheet.text(head.cx + 18, head.bottom + 14, "yes", "muted", SMALL)
+    sheet.box(Box(8, y, 148, 30), "on to the real run", "output")
     return sheet.drawing()
+
+
+def _cases(
+    sheet: Canvas, head: Box, cases: Sequence[tuple[str, str]]
+) -> float:
+    """Draw what may be seen to the right, and the causes; return the end."""
+    y, turn, left = head.y, head.right + 22, head.right + 38
+    for seen, cause in cases:
+        end = (left - 2, y + 23)
+        sheet.line([(head.right + 2, head.cy), (turn, head.cy)])
+        sheet.line([(turn, head.cy), (turn, end[1]), end])
+        sheet.box(Box(left, y, 158, 46), seen, "muted")
+        sheet.box(Box(left, y + 46, 158, 24), cause, "accent")
+        y += 84
+    return y

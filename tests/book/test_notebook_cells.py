@@ -80,7 +80,9 @@ def test_where_nothing_runs_nothing_is_set_up(book: TinyBook) -> None:
 
 
 PRINTS = "for i in range(200):\n\tprint('line', i)"
-RECORD = "from pathlib import Path\nprint(Path('../results/a.json'))"
+RECORD = "where = '../results/a.json'\nprint(where)"
+NEEDS = "print('what stands in', where)"
+AGAIN = "where = 'here'\nprint(where)"
 PLOT = "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()"
 SHOWN = """\
 ---
@@ -106,7 +108,7 @@ mystnb:
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Notebook:
     """Build a notebook of cells that have written something, once."""
     book = executed(TinyBook(tmp_path_factory.mktemp("ran")))
-    cells = (PRINTS, RECORD, SHOWN + PLOT, REMOVED + PLOT)
+    cells = (PRINTS, RECORD, NEEDS, SHOWN + PLOT, REMOVED + PLOT, AGAIN)
     text = "{numref}`fig-line`:\n\n" + "\n".join(map(cell, cells))
     return notebook(book, text)
 
@@ -122,8 +124,9 @@ def test_a_cell_that_prints_much_ships_nothing_of_it(ran: Notebook) -> None:
 def test_what_only_the_book_can_run_is_shown_as_it_came_out(
     ran: Notebook,
 ) -> None:
-    assert ran.cells("code")[1:] == [PRINTS, PLOT]
+    assert ran.cells("code")[1:] == [PRINTS, PLOT, AGAIN]
     assert "```\n../results/a.json\n```" in ran.text
+    assert "what stands in ../results/a.json" in ran.text
     assert images(ran.text) == ["A line."]
 
 

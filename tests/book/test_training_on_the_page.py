@@ -8,6 +8,7 @@ import torch
 from book.chapter import BOOK, Chapter
 
 from figures import training_on_the_page as figures
+from laidout.loss import LabelSmoothing
 from laidout.phrases import phrase_corpus
 from laidout.schedule import TransformerLRScheduler
 from laidout.transformer import Transformer, TransformerConfig
@@ -32,16 +33,24 @@ def test_the_phrase_model_has_as_many_parameters_as_the_page_says() -> None:
 
 def test_the_prices_of_a_token_are_those_of_the_figure() -> None:
     said = re.findall(r"(?:costs|;.*?) (\d\.\d\d)", alt("loss_scale"))
-    chances = (1 / 1300, 0.1, 0.5, 0.9, 1.0)
+    chances = (1 / 1300, 0.1, math.exp(-2), 0.5, 0.9, 1.0)
     prices = [f"{abs(figures.surprise(chance)):.2f}" for chance in chances]
     assert said == prices
     assert rf"$\ln 1300 = {math.log(1300):.2f}$" in PLAIN
+    assert rf"one chance in $e^2 = {math.exp(2):.1f}$" in PLAIN
     assert rf"$\ln 8000$ is {math.log(8000):.2f}" in PLAIN
 
 
 def test_the_mean_over_tokens_is_as_the_figure_says() -> None:
     total = 100 * 2 + 10 * 4
     assert f"{total} divided by 110, {total / 110:.2f}" in alt("over_tokens")
+
+
+def test_a_uniform_guess_costs_less_where_labels_are_smoothed() -> None:
+    loss = LabelSmoothing(1300, pad_id=0, smoothing=0.1)
+    guess = loss(torch.zeros(1, 1300), torch.tensor([5])).item()
+    assert f"a uniform guess costs {guess:.2f} there" in PLAIN
+    assert "smoothed = LabelSmoothing(VOCAB, PAD, smoothing=0.1)" in TEXT
 
 
 def test_a_hundred_thousand_steps_take_about_eleven_hours() -> None:
@@ -81,13 +90,18 @@ def test_the_average_lies_closer_to_the_best_than_nearly_all_steps() -> None:
     assert not places.norm(dim=1).lt(0.1).any()
 
 
-def test_each_row_of_dropped_numbers_has_lost_one() -> None:
+def test_of_ten_numbers_one_is_dropped_then_two_others() -> None:
     torch.manual_seed(figures.SEED)
+    gone = []
     for _ in range(2):
         left = torch.nn.functional.dropout(figures.VECTOR, figures.RATE)
         kept = left != 0
-        assert kept.sum() == len(left) - 1
+        gone.append(set((~kept).nonzero().flatten().tolist()))
         assert torch.allclose(left[kept], figures.VECTOR[kept] / 0.9)
+    assert [len(places) for places in gone] == [1, 2]
+    assert not gone[0] & gone[1]
+    assert "one of them is hatched" in alt("page.dropout")
+    assert "A step later two others are gone" in alt("page.dropout")
 
 
 def test_the_sentences_that_are_watched_are_translated_unseen() -> None:

@@ -187,9 +187,9 @@ def wiped_out(
 
 
 @right(EVALUATE)
-def left_in_evaluation_mode(
-    model: nn.Module, batches: Batches, loss_fn: Any
-) -> float:
+def flags_in_a_list(model: nn.Module, batches: Batches, loss_fn: Any) -> float:
+    modules = list(model.modules())
+    flags = [module.training for module in modules]
     model.eval()
     total, words = torch.tensor(0.0), 0
     with torch.inference_mode():
@@ -200,6 +200,8 @@ def left_in_evaluation_mode(
             n = (say != loss_fn.pad_id).sum()
             total = total + n * loss.item()
             words += int(n)
+    for module, flag in zip(modules, flags, strict=True):
+        module.training = flag
     return (total / words).item() if words else 0.0
 
 
@@ -208,7 +210,7 @@ def left_in_evaluation_mode(
 def sentence_by_sentence(
     model: nn.Module, batches: Batches, loss_fn: Any
 ) -> float:
-    before = model.training
+    awake = {module for module in model.modules() if module.training}
     model.train(mode=False)
     losses = []
     for src, tgt in batches:
@@ -216,7 +218,8 @@ def sentence_by_sentence(
             for one, token in zip(logits, row[1:], strict=True):
                 if token != loss_fn.pad_id:
                     losses.append(loss_fn(one[None], token[None]).item())
-    model.train(before)
+    for module in awake:
+        module.training = True
     return sum(losses) / (len(losses) or 1)
 
 
@@ -231,6 +234,36 @@ def eval_not_called(model: nn.Module, batches: Batches, loss_fn: Any) -> float:
         total += n * loss_fn(out.flatten(0, 1), tgt[:, 1:].flatten()).item()
         tokens += n
     return total / max(tokens, 1)
+
+
+@wrong(EVALUATE, "left-in-evaluation-mode")
+def never_woken_up(model: nn.Module, batches: Batches, loss_fn: Any) -> float:
+    model.eval()
+    total, words = 0.0, 0
+    with torch.no_grad():
+        for src, tgt in batches:
+            out, say = model(src, tgt[:, :-1]), tgt[:, 1:]
+            n = say.ne(loss_fn.pad_id).sum().item()
+            total += n * loss_fn(out.flatten(0, 1), say.flatten()).item()
+            words += n
+    return total / words if words else 0.0
+
+
+@wrong(EVALUATE, "parts-woken-up")
+@torch.no_grad()
+def with_the_mode_of_the_whole(
+    model: nn.Module, batches: Batches, loss_fn: Any
+) -> float:
+    training = model.training
+    model.eval()
+    total, words = 0.0, 0
+    for src, tgt in batches:
+        out, say = model(src, tgt[:, :-1]), tgt[:, 1:]
+        n = say.ne(loss_fn.pad_id).sum().item()
+        total += n * loss_fn(out.flatten(0, 1), say.flatten()).item()
+        words += n
+    model.train(training)
+    return total / words if words else 0.0
 
 
 @wrong(EVALUATE, "padding-counted")

@@ -9,10 +9,16 @@ from docutils import nodes
 from sphinx.environment import BuildEnvironment
 
 from laidout.workshop.catalogue import Exercise, find_exercise
+from laidout.workshop.imports import names_in
 from laidout.workshop.source import module_path
 from laidout_book.drawn import package_folder
+from laidout_book.execution import MAGIC
 from laidout_book.nodes import block, drawing, toggle
-from laidout_book.notebook.imports import with_imports, without_imports
+from laidout_book.notebook.imports import (
+    names_made,
+    with_imports,
+    without_imports,
+)
 from laidout_book.notebook.markdown import Markdown, details, escape
 
 WRITE = (
@@ -42,6 +48,8 @@ class Cells:
         self._text: list[str] = []
         self._notes: list[nodes.footnote] = []
         self._defined: dict[str, str] = {}
+        self._known: set[str] = set()
+        self._missing: set[str] = set()
 
     def of(self, document: nodes.document) -> list[Cell]:
         """Return the cells of a page."""
@@ -125,14 +133,20 @@ class Cells:
         """Run a cell; a plot gets its caption and what is to be seen.
 
         Code that no edition shows, or that needs the book's own records, is
-        not run in a notebook: what it has written stands there instead.
+        not run in a notebook: what it has written stands there instead. So
+        it is with code that needs what such a cell has made.
         """
         sources = [n for n in node.children if _is_source(n)]
         outputs = [n for n in node.children if not _is_source(n)]
         code = "".join(source.astext() for source in sources)
-        if not sources or RECORDS in code:
+        plain = MAGIC.sub("", code)
+        made, needed = names_made(plain), names_in(plain)
+        if not sources or RECORDS in code or needed & self._missing - made:
             self._text += [self.writer.block(output) for output in outputs]
+            self._missing |= made - self._known
             return
+        self._known |= made
+        self._missing -= made
         settings = node.get("cell_metadata", {})
         tags = list(settings.get("tags", []))
         metadata: dict[str, Any] = {"tags": tags} if tags else {}

@@ -41,6 +41,19 @@ def without_imports(code: str, defined: Mapping[str, str]) -> str:
     return code.strip("\n")
 
 
+def names_made(code: str) -> set[str]:
+    """Return what a cell assigns, defines or imports, for later cells."""
+    made: set[str] = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            made.add(node.id)
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            made.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            made |= {(a.asname or a.name).split(".")[0] for a in node.names}
+    return made
+
+
 def _changes(
     code: str, defined: Mapping[str, str]
 ) -> Iterator[tuple[int, int, str]]:

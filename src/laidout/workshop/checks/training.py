@@ -81,13 +81,15 @@ class _Toy(nn.Module):
     """A small model that writes down how it is called.
 
     The logits of a position depend on the token that is read there, and a
-    little on the source. There is no dropout: its mode is written down.
+    little on the source. There is no dropout: its mode is written down. Its
+    two parts do nothing but have modes of their own.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.table = nn.Parameter(make("table", V, V) / 3.0)
         self.sources = nn.Parameter(make("sources", V, V) / 9.0)
+        self.parts = nn.ModuleList([nn.Identity(), nn.Identity()])
         self.read: list[tuple[list[Any], list[Any]]] = []
         self.modes: list[bool] = []
         self.graphs: list[int] = []
@@ -467,6 +469,23 @@ def _mode_afterwards(evaluate: Any) -> Observed:
     model = _Toy().eval()
     evaluate(model, _batches(EVEN), _loss_fn())
     return {"model.training afterwards": model.training}
+
+
+@probe(EVALUATE, "modes", f"{EVALUATED}, then look at the mode")
+def _training_mode_afterwards(evaluate: Any) -> Observed:
+    """A model that was in training mode is so afterwards."""
+    model = _Toy().train()
+    evaluate(model, _batches(EVEN), _loss_fn())
+    return {"model.training afterwards": model.training}
+
+
+@probe(EVALUATE, "modes", f"{EVALUATED}, one of two parts in training mode")
+def _modes_of_the_parts(evaluate: Any) -> Observed:
+    """Each part of the model gets back the mode that it had before."""
+    model = _Toy().train()
+    model.parts[1].eval()
+    evaluate(model, _batches(EVEN), _loss_fn())
+    return {"the modes of two parts": [part.training for part in model.parts]}
 
 
 @probe(EVALUATE, "modes", f"{EVALUATED}, batches from a generator", LOOSE)
