@@ -6,6 +6,7 @@ from book.tiny import TinyBook
 
 from laidout_book.errors import BookError
 from laidout_book.notebook.markdown import details, escape, fenced, quoted
+from laidout_book.notebook.pictures import drawn
 
 
 @pytest.mark.parametrize(
@@ -108,3 +109,12 @@ def test_a_table_without_a_head_gets_an_empty_one(book: TinyBook) -> None:
 def test_what_cannot_be_written_stops_the_build(book: TinyBook) -> None:
     with pytest.raises(BookError, match=r"index\.md:\d+: .* 'glossary'"):
         written(book, ":::{glossary}\nword\n: what it means\n:::")
+
+
+def test_a_plot_whose_size_is_in_points_becomes_a_picture() -> None:
+    svg = (
+        '<svg xmlns="http://www.w3.org/2000/svg" width="30.5pt" '
+        'height="20.25pt" viewBox="0 0 30.5 20.25">'
+        '<rect width="10" height="10"/></svg>'
+    )
+    assert drawn(svg).startswith(b"\x89PNG")

@@ -6,6 +6,7 @@ an address, JupyterLab no SVG as an attachment.
 """
 
 import importlib
+import re
 from base64 import b64encode
 from functools import lru_cache
 from mimetypes import guess_type
@@ -16,6 +17,10 @@ import resvg_py
 
 SCALE = 1.5
 """Pixels for each unit of a drawing: 540 across, sharp at a cell's width."""
+IN_POINTS = re.compile(r'\s(?:width|height)="[\d.]+pt"')
+"""How Matplotlib gives its size, which the converter cannot read. It takes
+that of the view box instead."""
+
 FACES = ("Sans", "Sans-Bold", "Sans-Oblique", "Sans-BoldOblique", "SansMono")
 
 
@@ -31,7 +36,7 @@ def drawn(svg: str) -> bytes:
     """Turn an SVG into a PNG, on the paper of the light page."""
     palette = importlib.import_module("figures.palette")
     return resvg_py.svg_to_bytes(
-        svg_string=svg,
+        svg_string=IN_POINTS.sub("", svg),
         zoom=SCALE,
         background=palette.LIGHT["paper"].strong,
         font_files=_fonts(),
