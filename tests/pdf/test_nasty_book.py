@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
+from book.nasty import LONG_LINE, LONG_WORDS, build_nasty_book
 from pdf.conftest import Pressed, letters
-from pdf.nasty import LONG_LINE, LONG_WORDS, press_nasty_book
 
 from laidout.workshop.catalogue import find_exercise
 
@@ -107,6 +107,6 @@ def test_a_button_of_the_site_is_not_printed(nasty: Pressed) -> None:
 def test_the_same_sources_make_the_same_file(
     nasty: Pressed, tmp_path: Path
 ) -> None:
-    again = press_nasty_book(tmp_path)
+    again = build_nasty_book(tmp_path, "pdf")
     other = again.folder / "nasty.pdf"
     assert other.read_bytes() == nasty.pdf.read_bytes()
