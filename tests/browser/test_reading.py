@@ -1,6 +1,7 @@
 """What a reader does: toggles, links, keys, search, themes, printing."""
 
 import re
+import subprocess
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote, urljoin
@@ -310,6 +311,13 @@ def test_on_a_phone_a_button_opens_the_contents_and_escape_closes_them(
         page.wait_for_url("**/back/questions.html")
 
 
+def history_is_whole() -> bool:
+    """Tell whether git knows every commit of this copy."""
+    asked = ["git", "rev-parse", "--is-shallow-repository"]
+    done = subprocess.run(asked, capture_output=True, text=True)
+    return done.returncode == 0 and done.stdout.strip() == "false"
+
+
 def test_a_page_leads_on_and_back_and_says_how_old_it_is(
     visiting: Visiting,
 ) -> None:
@@ -318,7 +326,9 @@ def test_a_page_leads_on_and_back_and_says_how_old_it_is(
             assert visit.page.locator(f"a.{way}").is_visible()
         text = visit.page.locator("body").inner_text()
         assert re.search(r"\d+ minutes of reading\.", text)
-        assert re.search(r"last changed on \d\d \w+ 20\d\d", text)
+        # Of a copy without its whole history nobody knows how old it is.
+        if history_is_whole():
+            assert re.search(r"last changed on \d\d \w+ 20\d\d", text)
 
 
 SOUGHT = [
