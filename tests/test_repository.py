@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
+from laidout_book.latex.builder import PACKAGES
+
 ROOT = Path(__file__).parent.parent
 VENDORED = ROOT / "book" / "_static" / "vendor"
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -180,6 +182,19 @@ def test_the_clean_clone_stops_at_the_first_error_and_skips_nothing() -> None:
     assert "\nset -euo pipefail\n" in script
     assert "\nexport LAIDOUT_REQUIRE_ALL=1\n" in script
     assert "||" not in script
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".ci/run",
+        ".github/workflows/publish.yml",
+        ".github/workflows/tests.yml",
+    ],
+)
+def test_who_makes_the_pdf_installs_what_it_needs(name: str) -> None:
+    installed = read(name).split()
+    assert [p for p in PACKAGES.split() if p not in installed] == []
 
 
 def test_the_script_for_a_clean_clone_can_be_executed() -> None:
