@@ -4,11 +4,11 @@
 every job, so that a test may kill as many processes as it likes.
 """
 
+import faulthandler
 import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import traceback
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import torch
+import torch.distributed as dist
 
 import laidout
 import laidout.run
@@ -153,6 +154,9 @@ def assert_equal_states(
 
 # --- processes --------------------------------------------------------------
 
+LIMIT = 120
+"""Seconds after which a process is stuck. It says where, and ends."""
+
 
 class Server:
     """A process that forks for every job."""
@@ -170,11 +174,13 @@ class Server:
 
     def start(self, job: str, processes: int = 1, **given: Any) -> list[int]:
         """Start a job in so many processes; return their numbers."""
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        # They meet where those of torchrun do: in a store that was there
+        # before the first of them, and is there after the last.
+        self.store = dist.TCPStore(
+            "127.0.0.1", 0, is_master=True, wait_for_workers=False
+        )
         self.errors.write_text("", "utf-8")
-        self._say([job, processes, port, given])
+        self._say([job, processes, self.store.port, given])
         return self._hear()
 
     def wait(self) -> list[int]:
@@ -233,6 +239,7 @@ def serve(errors: str) -> None:
                     "WORLD_SIZE": str(processes),
                     "MASTER_ADDR": "127.0.0.1",
                     "MASTER_PORT": str(port),
+                    "TORCHELASTIC_USE_AGENT_STORE": "True",
                 }
                 child(errors, job, given)
             pids.append(pid)
@@ -249,7 +256,9 @@ def child(errors: str, job: str, given: dict[str, Any]) -> NoReturn:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     code = 1
     try:
-        JOBS[job](**given)
+        with Path(errors).open("a", encoding="utf-8") as stuck:
+            faulthandler.dump_traceback_later(LIMIT, exit=True, file=stuck)
+            JOBS[job](**given)
         code = 0
     except KeyboardInterrupt:
         code = 130
