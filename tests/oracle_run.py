@@ -9,6 +9,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import traceback
@@ -240,6 +241,8 @@ def serve(errors: str) -> None:
                     "MASTER_ADDR": "127.0.0.1",
                     "MASTER_PORT": str(port),
                     "TORCHELASTIC_USE_AGENT_STORE": "True",
+                    # Loopback, whatever the machine's name resolves to.
+                    "GLOO_SOCKET_IFNAME": socket.if_nameindex()[0][1],
                 }
                 child(errors, job, given)
             pids.append(pid)
