@@ -296,7 +296,7 @@ def test_an_exercise_is_task_skeleton_check_and_help(real: TinyBook) -> None:
     assert skeleton.startswith("import math\n\nimport torch\nfrom torch")
     assert skeleton.endswith('not written yet")')
     assert check == (
-        "from laidout.workshop import check, solved\n\n"
+        "from laidout.workshop import check, hint, solution, solved\n\n"
         "check(scaled_dot_product_attention)"
     )
     assert help_.count("<details>") == 5

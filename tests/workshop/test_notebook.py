@@ -693,6 +693,16 @@ def test_a_report_draws_no_second_output_of_its_own(
     assert not drawn
 
 
+@pytest.mark.usefixtures("toys")
+def test_a_report_says_what_to_type_in_a_notebook(
+    cells: dict[str, Any],
+) -> None:
+    exec("def triple(x): return 0\n", cells)
+    reports = check(cells["triple"])
+    assert 'Next: hint("toy-triple")' in repr(reports)
+    assert 'hint("toy-triple")' in reports._repr_html_()
+
+
 # --- until it is written ----------------------------------------------------
 
 SAYS = "not solved yet, the book's own is used below.\n"
@@ -751,6 +761,22 @@ def test_what_is_lent_is_not_written(cells: dict[str, Any]) -> None:
     exec(TRIPLE, cells)
     assert solved(cells["triple"]) is cells["triple"]
     assert only(check(cells["triple"])).status == "passed"
+
+
+@pytest.mark.usefixtures("toys")
+@pytest.mark.parametrize(
+    ("name", "asked"), [("triple", "toy-triple"), ("Thing", "toy-grow")]
+)
+def test_what_was_imported_from_the_book_is_not_the_readers(
+    name: str, asked: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # As when the cell with the reader's own has stopped with an error.
+    theirs = package_object(f"toy.{name}")
+    result = only(check(theirs, asked))
+    assert result.status == "error"
+    assert result.message.startswith(f"{name} is the book's own here, not ")
+    assert solved(theirs, asked) is theirs
+    assert capsys.readouterr().out.endswith(SAYS)
 
 
 @pytest.mark.usefixtures("toys")

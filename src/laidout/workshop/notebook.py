@@ -63,7 +63,8 @@ class Reports:
         console = Console(width=79, force_jupyter=False, **terminal.PLAIN)
         with console.capture() as drawn:
             for result in self.results:
-                console.print(terminal.report(result))
+                ask = f'hint("{result.name}")'
+                console.print(terminal.report(result, ask))
         return drawn.get().rstrip()
 
     def _repr_html_(self) -> str:
@@ -107,9 +108,17 @@ def _check(exercise: Exercise, mine: Any) -> Result:
     """Check one exercise, the others from the package as far as need be."""
     start = time.perf_counter()
     seconds = Limits().seconds
-    judge = Judge(exercise)
     if _is_lent(exercise, mine) or not is_started(exercise, mine):
         return not_started(exercise)
+    if _is_theirs(exercise, mine):
+        return Result.of(
+            exercise,
+            "error",
+            f"{exercise.source.name} is the book's own here, not yours. Run "
+            "the cell with your code first; if it stops with an error, mend "
+            "that.",
+        )
+    judge = Judge(exercise)
     with captured() as heard:
         try:
             with _patience(seconds), _others(exercise, mine):
@@ -205,10 +214,18 @@ def solved(mine: Any, exercise: str | None = None) -> Any:
 
 def _is_missing(exercise: Exercise, mine: Any) -> bool:
     """Tell whether a part that an exercise asks for is still a skeleton."""
+    if _is_theirs(exercise, mine):
+        return True
     if not isinstance(mine, type):
-        return _is_lent(exercise, mine) or is_unwritten(mine)
+        return is_unwritten(mine)
     present = [vars(mine)[n] for n in exercise.blank if n in vars(mine)]
-    return _is_lent(exercise, mine) or any(map(is_unwritten, present))
+    return any(map(is_unwritten, present))
+
+
+def _is_theirs(exercise: Exercise, mine: Any) -> bool:
+    """Tell whether an object is the book's own, imported or lent."""
+    imported = mine is package_object(exercise.object)
+    return imported or _is_lent(exercise, mine)
 
 
 def _is_lent(exercise: Exercise, mine: Any) -> bool:

@@ -45,11 +45,15 @@ STYLES = {
 }
 
 
-def report(result: Result) -> RenderableType:
-    """Say what a check has found: what, on which evidence, and what next."""
+def report(result: Result, hint: str = "") -> RenderableType:
+    """Say what a check has found: what, on which evidence, and what next.
+
+    `hint` is what to type for a hint, where it is not the command.
+    """
     if result.status in ("passed", "not started"):
         return head(result)
-    details = Padding(Group(*_details(result)), (0, 0, 1, 4))
+    lines = _details(result, hint or result.hint)
+    details = Padding(Group(*lines), (0, 0, 1, 4))
     return Group(head(result), details)
 
 
@@ -59,7 +63,7 @@ def head(result: Result) -> Text:
     return Text.assemble(line, result.name)
 
 
-def _details(result: Result) -> Iterator[RenderableType]:
+def _details(result: Result, hint: str) -> Iterator[RenderableType]:
     """Yield the parts of a report below its head."""
     yield Text(visible(result.message), "bold")
     yield from _evidence(result.evidence)
@@ -71,7 +75,7 @@ def _details(result: Result) -> Iterator[RenderableType]:
     if result.nudge:
         yield Text(f"\n{result.nudge}", "italic")
     if result.status == "failed":
-        yield Text(f"\nNext: {result.hint}")
+        yield Text(f"\nNext: {hint}")
 
 
 def shortened(text: str) -> str:

@@ -210,7 +210,7 @@ class Cells:
 
     def _check(self, exercise: Exercise) -> None:
         self._code(
-            "from laidout.workshop import check, solved\n\n"
+            "from laidout.workshop import check, hint, solution, solved\n\n"
             f"check({_called(exercise)})",
             laidout={"check": exercise.name},
         )

@@ -70,7 +70,8 @@ def _a_number(owner: Any) -> Observed:
     number = isinstance(rate, int | float) or (
         isinstance(rate, Tensor) and rate.numel() == 1
     )
-    return {"what comes back": 0.0 if number else rate}
+    kind = "a number" if number else f"of type {type(rate).__name__}"
+    return {"what comes back": kind}
 
 
 @probe(
