@@ -217,8 +217,15 @@ def one_step() -> Drawing:
         )
         start, end = (chosen.cx, chosen.bottom + 4), (lower.cx, lower.y - 4)
         sheet.arrow([start, end])
-        away = x + 78 + (42 if chosen.cx < x + 78 else -42)
-        sheet.text(away, 103, "the lower", "muted")
+        left = chosen.cx < lower.cx
+        beside = (chosen.cx + lower.cx) / 2 + (-9 if left else 9)
+        sheet.text(
+            beside,
+            103,
+            "the lower",
+            "muted",
+            anchor="end" if left else "start",
+        )
         last = sheet.box(
             Box(x + 41, 200, 74, 32), f"{rate(step):.3f}", "accent"
         )

@@ -1,9 +1,12 @@
 """What the chapter says, recomputed from the hand model."""
 
+import io
 import math
 import re
 import xml.etree.ElementTree as ET
+from contextlib import redirect_stdout
 from importlib import import_module
+from typing import Any
 
 import pytest
 import torch
@@ -97,7 +100,8 @@ def test_no_formula_comes_before_its_picture_and_its_numbers() -> None:
 
 
 def test_no_python_is_needed() -> None:
-    assert "{code-cell}" not in TEXT
+    for _, body in CHAPTER.blocks("code-cell"):
+        assert body.startswith(":tags: [hide-input]\n")
     assert "torch" not in CHAPTER.explanation.partition("PyTorch.\n---")[2]
 
 
@@ -148,12 +152,13 @@ def test_the_scores_of_like_are_what_step_three_says() -> None:
 
 def test_two_numbers_are_divided_by_the_root_of_two() -> None:
     assert torch.allclose(SCALED * 2**0.5, SCORES)
-    assert f"we divide by {math.sqrt(2):.2f}" in PLAIN
+    assert f"we divide by $\\sqrt{{2}}$, about {math.sqrt(2):.2f}" in PLAIN
 
 
 def test_without_the_scale_pizza_gets_a_little_more() -> None:
     share = torch.softmax(SCORES[LIKE], dim=0)[PIZZA].item()
-    assert f"Without it *pizza* would get {format_number(share)}" in PLAIN
+    said = f"Without the division *pizza* would get {format_number(share)}"
+    assert said in PLAIN
 
 
 def test_the_shares_and_the_output_of_like_are_as_the_prose_says() -> None:
@@ -346,3 +351,42 @@ def test_equal_keys_get_equal_shares() -> None:
     assert torch.equal(weights[:, 2], weights[:, 3])
     assert torch.equal(steps.heads[0, 2], steps.heads[0, 3])
     assert (weights[:, :2] < WEIGHTS[[0, 1, 2, 2], :2]).all()
+
+
+# The cell that checks a reader's pencil.
+
+
+def run(asks: str) -> tuple[dict[str, Any], str]:
+    """Run the cell for a word; return its names and what it prints."""
+    code = CHAPTER.cell("asks =")
+    said = io.StringIO()
+    names: dict[str, Any] = {}
+    with redirect_stdout(said):
+        exec(code.replace('asks = "pizza"', f'asks = "{asks}"'), names)
+    return names, said.getvalue()
+
+
+def test_the_cell_has_the_numbers_of_the_hand_model() -> None:
+    names, _ = run("pizza")
+    assert list(names["vectors"]) == list(SOURCE)
+    assert list(names["vectors"].values()) == X.tolist()
+    for role, table in TABLES.items():
+        assert names[f"{role}_table"] == table.tolist()
+
+
+@pytest.mark.parametrize("word", SOURCE)
+def test_the_cell_works_out_what_the_figures_show(word: str) -> None:
+    names, said = run(word)
+    here = SOURCE.index(word)
+    for name, expected in (
+        ("query", QUERY),
+        ("scores", SCORES),
+        ("scaled", SCALED),
+        ("shares", WEIGHTS),
+        ("output", OUTPUT),
+    ):
+        assert names[name] == pytest.approx(expected[here].tolist())
+    assert names["keys"] == KEY.tolist()
+    assert names["values"] == VALUE.tolist()
+    first, second = OUTPUT[here].tolist()
+    assert said.endswith(f"output of {word}: {first:.2f}, {second:.2f}\n")

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from figures import scaled_dot_product_attention as chapter
-from figures.canvas import Box, Canvas, Drawing, format_number, table
+from figures.canvas import Box, Canvas, Drawing, Paper, format_number, table
 from figures.example import TOKENS, key, query, value
 from figures.palette import DARK, LIGHT, MARKS, THEMES, css
 from figures.transformer_map import transformer_map
@@ -253,6 +253,26 @@ def test_an_arrow_ends_where_it_points() -> None:
     assert (head.get("d") or "").startswith("M90 60L")
 
 
+def test_a_dot_is_full_and_has_no_line() -> None:
+    sheet = Canvas()
+    assert sheet.dot(20, 30, 5, "accent") == Box(15, 25, 10, 10)
+    (dot,) = parse(sheet.drawing(), "print").iter(f"{SVG}circle")
+    assert dot.attrib == {
+        "cx": "20",
+        "cy": "30",
+        "r": "5",
+        "fill": LIGHT["accent"].strong,
+    }
+
+
+def test_a_sheet_for_paper_says_how_wide_it_is_printed() -> None:
+    sheet = Paper(500, 300)
+    sheet.token(10, 10, "pizza")
+    root = parse(sheet.drawing(), "print")
+    assert root.get("viewBox") == "0 0 500 43"
+    assert (root.get("width"), root.get("height")) == ("300pt", "25.8pt")
+
+
 def test_a_label_may_hold_any_sign() -> None:
     sheet = Canvas()
     sheet.token(10, 10, "pizza")
@@ -277,6 +297,8 @@ def test_a_label_may_hold_any_sign() -> None:
         (lambda c: c.arrow([(1, 1)]), "two or more"),
         (lambda c: c.bracket(Box(40, 40, 9, 9), "lfet", "T"), "'left'"),
         (lambda _: Canvas(361), "width must.*361"),
+        (lambda _: Paper(515, 300), r"width must.*1\.\.514.*515"),
+        (lambda _: Paper(500, 414), "points must.*413.*414"),
     ],
 )
 def test_bad_input_is_refused_by_name(
@@ -435,6 +457,8 @@ def test_the_explorer_shows_that_only_unscaled_scores_grow() -> None:
     data = chapter.explorer_data()
     rows = [torch.tensor(row) for row in data["scores"]]
     assert rows[-1].std() > 5 * rows[0].std()
+    largest = [round(r.softmax(dim=-1).max().item(), 3) for r in rows]
+    assert largest == sorted(largest), "without detours"
     last = math.sqrt(data["d_k"][-1])
     assert rows[-1].softmax(dim=-1).max() > 0.99
     assert (rows[-1] / last).softmax(dim=-1).max() < 0.5
