@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
@@ -17,6 +17,10 @@ from torch import Tensor
 from figures.palette import MARKS, colour, unknown
 
 SHEET = 360
+COLUMN = 413
+"""The column of the PDF in points: no drawing is printed wider."""
+SMALLEST = 7
+"""Points: on paper no letter is smaller."""
 MARGIN = 8
 CELL_W, CELL_H = 32, 26
 SMALL, NUMBER, LABEL = 11, 12, 13
@@ -76,11 +80,15 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True)
 class Drawing:
-    """A finished drawing: its size and its elements, colours still open."""
+    """A finished drawing: its size and its elements, colours still open.
+
+    One that was drawn for paper says how many `points` wide it is printed.
+    """
 
     width: float
     height: float
     body: str
+    points: float | None = None
 
     def svg(self, label: str, theme: str = "web") -> str:
         """Write it for the page (follows light and dark) or for print."""
@@ -92,6 +100,9 @@ class Drawing:
         role = "group" if "<a " in self.body else "img"
         size = f"{number(self.width)} {number(self.height)}"
         wide, high = size.split()
+        if self.points:
+            wide = f"{number(self.points)}pt"
+            high = f"{number(self.height * self.points / self.width)}pt"
         text = (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" '
             f'width="{wide}" height="{high}" class="lo-figure" role="{role}" '
@@ -221,9 +232,14 @@ def _hatching(box: Box) -> str:
 class Canvas:
     """A sheet as wide as a phone that grows downwards as it is drawn on."""
 
+    widest: float = SHEET
+    _underlined = False
+
     def __init__(self, width: float = SHEET) -> None:
-        if not 0 < width <= SHEET:
-            raise ValueError(f"width must lie in 1..{SHEET}, got {width}")
+        if not 0 < width <= self.widest:
+            raise ValueError(
+                f"width must lie in 1..{self.widest:.0f}, got {width}"
+            )
         self.width = width
         self._body: list[str] = []
         self._bottom = 0.0
@@ -278,6 +294,7 @@ class Canvas:
         more |= {} if size == NUMBER else {"font_size": size}
         more |= {} if anchor == "middle" else {"text_anchor": anchor}
         more |= {"font_weight": 600} if bold else {}
+        more |= {"text_decoration": "underline"} if self._underlined else {}
         for index, row in enumerate(rows):
             base = round(box.y + step * (index + 0.5) + size * 0.36)
             line = _element("text", _raised(row), x=x, y=base, **more)
@@ -308,6 +325,19 @@ class Canvas:
         self._body.append(rect)
         if text:
             self.text(box.cx, box.cy, text, size=size)
+        return box
+
+    def dot(self, x: float, y: float, radius: float, role: str) -> Box:
+        """Draw a full dot: a thick line around a small one has corners.
+
+        Poppler bends a line before it makes it thick.
+        """
+        colour(role)
+        side = 2 * radius
+        box = self._claim(Box(x - radius, y - radius, side, side), "dot")
+        self._body.append(
+            _element("circle", cx=x, cy=y, r=radius, fill=f"@{role}@")
+        )
         return box
 
     def token(
@@ -564,6 +594,33 @@ class Canvas:
         self._group("lo-bars", rects, role)
         self.line([(x, box.bottom), (box.right, box.bottom)])
         return box
+
+
+class Paper(Canvas):
+    """A sheet for the PDF edition, printed `points` wide.
+
+    It is as wide as letters of the usual size allow. Links are underlined,
+    as the style sheet does it on a page.
+    """
+
+    def __init__(self, width: float, points: float = COLUMN) -> None:
+        if not 0 < points <= COLUMN:
+            raise ValueError(f"points must lie in 1..{COLUMN}, got {points}")
+        self.widest = points * NUMBER / SMALLEST
+        self.points = points
+        super().__init__(width)
+
+    def drawing(self) -> Drawing:
+        """Finish, and say how wide it is printed."""
+        return replace(super().drawing(), points=self.points)
+
+    @contextmanager
+    def link(self, href: str, label: str) -> Iterator[None]:
+        """Make a link of everything that is drawn inside."""
+        self._underlined = True
+        with super().link(href, label):
+            yield
+        self._underlined = False
 
 
 def _chosen(box: Box, which: list[list[bool]]) -> list[Box]:

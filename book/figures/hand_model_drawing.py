@@ -1,4 +1,7 @@
-"""The whole hand model on one sheet, with the numbers on the way."""
+"""The whole hand model on one sheet, with the numbers on the way.
+
+On a phone the decoder stands below the encoder, on paper beside it.
+"""
 
 from typing import NamedTuple
 
@@ -14,6 +17,7 @@ from figures.canvas import (
     Box,
     Canvas,
     Drawing,
+    Paper,
     chip_width,
 )
 from figures.hand_model import (
@@ -31,6 +35,18 @@ from figures.palette import MARKS
 CHIP = chip_width(SOURCE)
 LEFT = MARGIN + CHIP + 6
 RIGHT = SHEET - MARGIN - D_MODEL * CELL_W
+PAPER = 594
+"""How wide the sheet for paper is."""
+BESIDE = PAPER - MARGIN - D_MODEL * CELL_W
+"""Where the decoder's vectors begin on it."""
+START = BESIDE - 6 - chip_width(["<s>"])
+"""Where their chips do."""
+EDGE = 390
+"""Where the encoder ends on it."""
+MIDDLE, DOWN = (START + BESIDE - 6) / 2, 62
+"""The middle of the chips, and how far down the next step is."""
+LANE = (EDGE + START) / 2
+"""Where the memory goes up to the decoder."""
 
 
 class _Grid(NamedTuple):
@@ -48,33 +64,77 @@ def whole() -> Drawing:
     What belongs to head 1 is framed: it is the head of this book.
     """
     sheet = Canvas()
-    bottom = _encoder(sheet, 12)
-    _decoder(sheet, bottom + 30)
+    y = _to_x(sheet, _heading(sheet, 12, "encoder"))
+    memory = _to_memory(sheet, _heads_below(sheet, y, ENCODER.attention))
+    sheet.text(RIGHT, memory.cy, "memory", "memory", LABEL, "start")
+    y = _heading(sheet, memory.bottom + 30, "decoder, its first word")
+    _decoder(sheet, y - 18)
     return sheet.drawing()
 
 
-def _encoder(sheet: Canvas, y: float) -> float:
-    """Draw the encoder with both heads, and say where it ends."""
-    steps, block = ENCODER, ENCODER.attention
-    y = _heading(sheet, y, "encoder")
+def whole_on_paper() -> Drawing:
+    """Show the same with the decoder at the right of the encoder."""
+    sheet = Paper(PAPER)
+    y = _to_x(sheet, _heading(sheet, 12, "encoder", end=EDGE))
+    memory = _to_memory(sheet, _heads_beside(sheet, y, ENCODER.attention))
+    says, end = "decoder, its first word", PAPER - MARGIN
+    y = _heading(sheet, 12, says, START, end)
+    looks = _decoder_beside(sheet, y + 10)
+    middle = memory.cy
+    sheet.text(RIGHT, middle - 12, "memory", "memory", LABEL, "start")
+    way = [(memory.right + 4, middle), (LANE, middle)]
+    ends = [[(LANE, one.cy), (one.x - 5, one.cy)] for one in looks]
+    sheet.arrows([[*way, *end] for end in ends], "memory", 2)
+    sheet.text(LANE - 10, middle - 50, "K\nV", "memory", LABEL)
+    return sheet.drawing()
+
+
+def _to_x(sheet: Canvas, y: float) -> float:
+    """Draw what enters attention, and say where that begins."""
     placed = _Grid("position", POSITIONS[: len(SOURCE)])
-    embedded = _Grid("embedding, doubled", steps.embedded)
+    embedded = _Grid("embedding, doubled", ENCODER.embedded)
     y = _pair(sheet, y, embedded, placed, plus=True)
-    y = _next(sheet, _grid(sheet, LEFT, y, _Grid("x: their sum", steps.x)))
+    x = _Grid("x: their sum", ENCODER.x)
+    return _next(sheet, _grid(sheet, LEFT, y, x))
+
+
+def _heads_below(sheet: Canvas, y: float, block: AttentionSteps) -> float:
+    """Draw both heads, their shares below them, and say what is next."""
     y = _next(sheet, _roles(sheet, y, block))
     first, second = block.weights
     box = sheet.weights(LEFT, y, first, SOURCE, title="shares, head 1")
     sheet.highlight(box)
     sheet.weights(RIGHT, y, second, title="shares, head 2")
+    return _next(sheet, box.bottom)
+
+
+def _heads_beside(sheet: Canvas, y: float, block: AttentionSteps) -> float:
+    """Draw a row for each head, its shares at the end of it."""
+    made = {"query": block.query, "key": block.key, "value": block.value}
+    for head in range(HEADS):
+        x, boxes = LEFT, []
+        for role, heads in made.items():
+            rows = SOURCE if x == LEFT else ()
+            boxes.append(sheet.matrix(x, y, heads[head], role, rows))
+            x = boxes[-1].right + 12
+        shares, says = block.weights[head], f"shares, head {head + 1}"
+        boxes.append(sheet.weights(EDGE - 3 * CELL_W, y, shares, title=says))
+        for box in boxes if head == 0 else ():
+            sheet.highlight(box)
+        y = boxes[-1].bottom + 28
+    return _next(sheet, boxes[-1].bottom)
+
+
+def _to_memory(sheet: Canvas, y: float) -> Box:
+    """Draw all that follows the heads, and return the memory's place."""
+    block = ENCODER.attention
     both = _Grid("both heads", block.joined, framed=True)
-    y = _next(sheet, box.bottom)
     y = _pair(sheet, y, both, _Grid("after W_O", block.output))
-    reworked = _Grid("feed-forward", steps.feed_forward.output)
-    y = _pair(sheet, y, _Grid("+ x, norm", steps.normed), reworked)
-    memory = _Grid("+ feed-forward, norm: M", steps.memory, "memory")
+    reworked = _Grid("feed-forward", ENCODER.feed_forward.output)
+    y = _pair(sheet, y, _Grid("+ x, norm", ENCODER.normed), reworked)
+    memory = _Grid("+ feed-forward, norm: M", ENCODER.memory, "memory")
     bottom = _grid(sheet, LEFT, y, memory)
-    sheet.text(RIGHT, (y + bottom) / 2, "memory", "memory", LABEL, "start")
-    return bottom
+    return Box(LEFT, y, D_MODEL * CELL_W, bottom - y)
 
 
 def _roles(sheet: Canvas, y: float, block: AttentionSteps) -> float:
@@ -118,24 +178,30 @@ def _grid(sheet: Canvas, x: float, y: float, grid: _Grid) -> float:
     return box.bottom
 
 
-def _next(sheet: Canvas, bottom: float) -> float:
+def _next(
+    sheet: Canvas, bottom: float, x: float = MARGIN + CHIP / 2, gap: float = 34
+) -> float:
     """Point down from where a grid ends to where the next begins."""
-    x = MARGIN + CHIP / 2
-    sheet.arrow([(x, bottom + 5), (x, bottom + 29)])
-    return bottom + 34
+    sheet.arrow([(x, bottom + 5), (x, bottom + gap - 5)])
+    return bottom + gap
 
 
-def _heading(sheet: Canvas, y: float, says: str) -> float:
+def _heading(
+    sheet: Canvas,
+    y: float,
+    says: str,
+    x: float = MARGIN,
+    end: float = SHEET - MARGIN,
+) -> float:
     """Write a heading with a line under it."""
-    sheet.text(MARGIN, y + 4, says, "ink", LABEL, "start", bold=True)
-    sheet.line([(MARGIN, y + 16), (SHEET - MARGIN, y + 16)])
+    sheet.text(x, y + 4, says, "ink", LABEL, "start", bold=True)
+    sheet.line([(x, y + 16), (end, y + 16)])
     return y + 44
 
 
 def _decoder(sheet: Canvas, y: float) -> None:
     """Draw the first step of the decoder, from <s> to “ich”."""
     steps = DECODER
-    y = _heading(sheet, y, "decoder, its first word") - 18
     y = _step(sheet, y, "embedding, doubled,\nplus position", steps.x)
     y = _step(sheet, y, "+ attention to itself,\nnorm", steps.own_normed) + 16
     for index, weights in enumerate(steps.cross.weights[:, 0]):
@@ -147,7 +213,43 @@ def _decoder(sheet: Canvas, y: float) -> None:
     says = "+ what they found,\nnorm"
     y = _step(sheet, y, says, steps.cross_normed)
     y = _step(sheet, y, "+ feed-forward,\nnorm", steps.hidden)
-    _prediction(sheet, y + 18)
+    step = 54.0
+    x = (SHEET - step * len(TARGET_WORDS)) / 2
+    _prediction(sheet, y + 18, x, step, "the most probable next word: ich")
+
+
+def _decoder_beside(sheet: Canvas, y: float) -> list[Box]:
+    """Draw the same in a column, and return where each head looks."""
+    steps = DECODER
+    y = _vector(sheet, y, "embedding, doubled,\nplus position", steps.x)
+    says = "+ attention to itself,\nnorm"
+    y = _vector(sheet, y, says, steps.own_normed)
+    looks = []
+    for index, weights in enumerate(steps.cross.weights[:, 0]):
+        says = f"what head {index + 1}\nlooks at in the source"
+        _above(sheet, y - 3, says)
+        box = sheet.weights(BESIDE, y + 15, weights, columns=SOURCE)
+        looks.append(box)
+        y = box.bottom + DOWN
+    y = _next(sheet, looks[-1].bottom, MIDDLE, DOWN)
+    says = "+ what they found,\nnorm"
+    y = _vector(sheet, y, says, steps.cross_normed)
+    y = _vector(sheet, y, "+ feed-forward,\nnorm", steps.hidden)
+    step = (PAPER - MARGIN - START) / len(TARGET_WORDS)
+    _prediction(sheet, y, START, step, "the most probable\nnext word: ich")
+    return looks
+
+
+def _vector(sheet: Canvas, y: float, says: str, rows: Tensor) -> float:
+    """Draw the vector of <s>, what made it above, and say what is next."""
+    _above(sheet, y, says)
+    box = sheet.vector(BESIDE, y, rows[0], label="<s>", title="")
+    return _next(sheet, box.bottom, MIDDLE, DOWN)
+
+
+def _above(sheet: Canvas, y: float, says: str) -> None:
+    """Write two lines that end where a grid begins."""
+    sheet.text(BESIDE, y - 19, says, anchor="start", size=SMALL)
 
 
 def _step(sheet: Canvas, y: float, says: str, rows: Tensor) -> float:
@@ -158,15 +260,16 @@ def _step(sheet: Canvas, y: float, says: str, rows: Tensor) -> float:
     return box.bottom + 10
 
 
-def _prediction(sheet: Canvas, y: float) -> None:
+def _prediction(
+    sheet: Canvas, y: float, x: float, step: float, says: str
+) -> None:
     """Draw the probability of every word of the target."""
-    chances, step = DECODER.probabilities[0], 54.0
-    x = (SHEET - step * len(TARGET_WORDS)) / 2
+    chances = DECODER.probabilities[0]
     bars = sheet.bars(x, y, chances, 60, step, "output")
     for index, word in enumerate(TARGET_WORDS):
         middle, share = x + step * (index + 0.5), chances[index].item()
         top = bars.bottom - bars.h * share
         sheet.text(middle, top - 9, f"{share:.2f}", size=SMALL)
         sheet.text(middle, bars.bottom + 12, word, "token", SMALL)
-    says = "the most probable next word: ich"
-    sheet.text(SHEET / 2, bars.bottom + CELL_H + 10, says, size=LABEL)
+    y = bars.bottom + CELL_H + 10 + 8 * says.count("\n")
+    sheet.text(bars.cx, y, says, size=LABEL)

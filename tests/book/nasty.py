@@ -9,6 +9,7 @@ from book.tiny import BOOK, FRONT, Built, TinyBook, cell
 import figures
 
 MASKS = ("masks-padding", "masks-causal")
+AT_THE_FOOT = "loss-shift-targets"
 TORCH = str(BOOK / "_inventories/torch.inv")
 SETTINGS: dict[str, Any] = {
     "project": "Nasty",
@@ -62,6 +63,8 @@ Words of welcome, and [a button](one/boxes.md){.start}.
 
 one/boxes
 one/lines
+one/waits
+one/feet
 ```
 
 ```{toctree}
@@ -173,6 +176,126 @@ Our code
 ```
 """
 
+FILLING = "\n\n".join(
+    f"Filling {n}. {'Much is said before a figure comes. ' * 12}"
+    for n in range(4)
+)
+
+
+def words_after(name: str) -> str:
+    """Write more text than a page has."""
+    return "\n\n".join(
+        f"After {name}, words {n}. {'Much is said of a figure. ' * 12}"
+        for n in range(12)
+    )
+
+
+WAITS = f"""\
+# Figures that wait
+
+{FILLING}
+
+{PICTURE.replace("NAME", "patience")}
+{words_after("patience")}
+
+## No figure passes a heading
+
+{FILLING.replace("Filling", "More filling")}
+
+Here is what has been announced:
+
+{PICTURE.replace("NAME", "haste")}
+{words_after("haste")}
+
+{FILLING.replace("Filling", "Even more filling")}
+
+{PICTURE.replace("NAME", "notes").replace("_it`.", "_it`.[^third]")}
+
+[^third]: A note of a caption.
+
+This comes after the figure that has a note.
+
+{FILLING.replace("Filling", "Still more filling")}
+
+{PICTURE.replace("NAME", "courtesy")}
+This announces some code:
+
+```python
+announced_code = 1
+```
+
+## Nor does a list lose one
+
+1. This item has a figure of its own.
+
+   {HUT.replace("NAME", "the item").replace(chr(10), chr(10) + "   ")}
+2. This one has none.
+
+::::{{steps}} Two steps
+{HUT.replace("NAME", "one step")}
+{HUT.replace("NAME", "the other step")}
+::::
+
+::::{{steps}} More steps than a page has room for
+{PICTURE.replace("NAME", "the tall step")}
+{PICTURE.replace("NAME", "the second tall step")}
+{PICTURE.replace("NAME", "the third tall step")}
+::::
+
+```{{code-block}} python
+:caption: asked_for.py
+:name: asked-for
+asked_for = 1
+```
+
+```{{code-block}} python
+:caption: not_asked_for.py
+:name: not-asked-for
+not_asked_for = 2
+```
+
+Of these two, the text has only {{numref}}`asked-for`.
+
+{PICTURE.replace("NAME", "the end")}
+"""
+
+
+def nearly_full(name: str, lines: int) -> str:
+    """Write a page that has room for so many lines."""
+    space = rf"\dimexpr\pagegoal-\pagetotal-{lines}\baselineskip\relax"
+    begin, end = r"\newpage", rf"\par\vspace{{{space}}}"
+    raw = "```{{raw}} latex\n{}\n```\n"
+    return f"{raw.format(begin)}\nBefore {name}.\n\n{raw.format(end)}"
+
+
+FEET = f"""\
+{FRONT}# What begins at the foot of a page
+
+{nearly_full("a note", 7)}
+```{{admonition}} A note at the foot
+The paper
+: {"says more than fits. " * 60}
+```
+
+{nearly_full("an exercise", 8)}
+:::{{exercise}} {AT_THE_FOOT}
+:::
+
+{nearly_full("a listing", 7)}
+```{{code-block}} python
+:caption: at_the_foot.py
+{"".join(f"at_the_foot_{n} = {n}{chr(10)}" for n in range(8))}
+```
+
+{nearly_full("code that prints", 6)}
+{cell("for n in range(1, 6):" + chr(10) + "    print('foot', n)")}
+
+{nearly_full("a question", 3)}
+:::{{faq}} What stands at the foot?
+{"An answer that is longer than what is left of the page. " * 9}
+:::
+"""
+
 WIDE = (
     "| "
     + " | ".join(f"a wide column, the {n}th" for n in range(9))
@@ -192,6 +315,10 @@ See [boxes](boxes.md), {{numref}}`fig-tower`, {{cite:t}}`somebody2001` and
 [a site](https://example.org/?a=b&c=d_e#f). A **term** of the index; its
 name is {{py:func}}`torch.nn.functional.scaled_dot_product_attention`, and
 {{py:func}}`laidout.masks.causal_mask` is drawn. Signs: − ∞ √ × → ≤ ∇ ∈ ✓.
+
+## On the same page
+
+The term once more.
 
 ```python
 {LONG_LINE}
@@ -241,6 +368,11 @@ BIB = """\
 """
 
 QUESTIONS = "# All questions\n\n```{all-questions}\n```\n"
+TERMS = """\
+[terms]
+term = {}
+'100 % & a_sign, | @ "!"' = { words = ["signs"] }
+"""
 REFERENCES = "# References\n\nA word.\n\n```{bibliography}\n:all:\n```\n"
 
 
@@ -254,8 +386,11 @@ def nasty_book(folder: Path) -> TinyBook:
             "index.md": INDEX,
             "one/boxes.md": BOXES,
             "one/lines.md": LINES,
+            "one/waits.md": WAITS,
+            "one/feet.md": FEET,
             "back/questions.md": QUESTIONS,
             "back/references.md": REFERENCES,
+            "index_terms.toml": TERMS,
             "some.bib": BIB,
             "figures/example_nasty.py": FIGURES,
         }

@@ -12,10 +12,12 @@ import figures
 from figures.palette import LIGHT
 from figures.parts import PARTS
 from figures.plots import matplotlib_settings
+from laidout_book import nodes
 from laidout_book.drawing import Drawer, themed
+from laidout_book.latex.pictures import Picture, links_of, on_white
 
 SHAPES = """\
-from figures.canvas import Box, Canvas
+from figures.canvas import Box, Canvas, Paper
 
 CALLS = []
 
@@ -24,6 +26,12 @@ def square():
     CALLS.append(1)
     sheet = Canvas()
     sheet.box(Box(10, 10, SIZE, SIZE), "@", "query")
+    return sheet.drawing()
+
+
+def wide():
+    sheet = Paper(500, 300)
+    sheet.box(Box(10, 10, 480, SIZE), "@", "query")
     return sheet.drawing()
 
 
@@ -191,7 +199,15 @@ def test_where_no_picture_can_be_shown_its_text_stands(
             "the nearest name is 'numbers'",
         ),
         (
+            drawing(":alt: A square.", ":paper: wider"),
+            "tiny_shapes.py defines no 'wider'; the nearest name is 'wide'",
+        ),
+        (
             drawing(":alt: A square.", name="tiny_shapes.broken"),
+            "tiny_shapes.broken raises ValueError: SIZE must not be odd",
+        ),
+        (
+            drawing(":alt: A square.", ":paper: broken"),
             "tiny_shapes.broken raises ValueError: SIZE must not be odd",
         ),
     ],
@@ -201,6 +217,55 @@ def test_a_figure_that_cannot_be_drawn_stops_the_build(
 ) -> None:
     message = tiny.page(f"Before.\n\n{directive}").error_at(5)
     assert message == f"{{drawing}} {reason}"
+
+
+# --- drawings for paper -----------------------------------------------------
+
+
+def test_a_drawing_for_paper_leaves_the_page_and_the_notebook_as_they_are(
+    tiny: TinyBook,
+) -> None:
+    before = tiny.page(drawing(":alt: A square.")).build()
+    (alone,) = before.doctree().findall(nodes.drawing)
+    built = tiny.page(drawing(":alt: A square.", ":paper: wide")).build()
+    (node,) = built.doctree().findall(nodes.drawing)
+    assert "paper" not in alone
+    assert 'width="300pt"' in node["paper"]
+    assert 'viewBox="0 0 500 58"' in node["paper"]
+    assert (node["web"], node["print"]) == (alone["web"], alone["print"])
+    assert built.html() == before.html()
+
+
+def test_a_drawing_for_paper_is_set_in_its_own_size() -> None:
+    tex = Picture("a.pdf", 300.0, 600.0).latex("")
+    assert "300.00bp" in tex
+    assert "{a.pdf}" in tex
+
+
+LINKED = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 200">'
+    '<a href="chapter:masks"><rect x="10" y="20" width="40" height="20"/>'
+    '<rect x="16" y="14" width="40" height="20"/><text>masks</text>'
+    '<rect x="10" y="40" width="40" height="20"/></a>'
+    '<a href="chapter:layers"><rect x="0" y="0" width="50" height="50"/></a>'
+    '<rect x="90" y="90" width="9" height="9"/></svg>'
+)
+
+
+def test_links_lie_where_the_boxes_of_a_drawing_are() -> None:
+    found = [
+        (one.chapter, one.left, one.low, one.right, one.high)
+        for one in links_of(LINKED)
+    ]
+    assert [one[0] for one in found] == ["masks", "masks", "layers"]
+    assert found[0][1:] == pytest.approx((0.10, 0.80, 0.56, 0.93))
+    assert found[1][1:] == pytest.approx((0.10, 0.70, 0.50, 0.80))
+    assert found[2][1:] == pytest.approx((0.0, 0.75, 0.5, 1.0))
+
+
+def test_the_colour_of_a_page_is_white_on_paper() -> None:
+    cream = LIGHT["paper"].soft
+    assert on_white(f'<rect fill="{cream}"/>') == '<rect fill="#ffffff"/>'
 
 
 # --- the map ----------------------------------------------------------------
@@ -227,6 +292,19 @@ def test_the_map_links_to_the_chapters_that_there_are(
     assert {str(link["href"]) for link in links} == {"part/masks.html"}
     assert (built.folder / "part/masks.html").is_file()
     assert built.warnings == ""
+
+
+def test_the_map_on_paper_leads_to_the_same_chapters_and_underlines_them(
+    mapped: TinyBook,
+) -> None:
+    built = mapped.build("dummy")
+    (cover,) = built.doctree().findall(nodes.drawing)
+    assert {link.chapter for link in links_of(cover["paper"])} == {"masks"}
+    assert cover["paper"].count('text-decoration="underline"') == 1
+    assert "text-decoration" not in cover["web"] + cover["print"]
+    (own,) = built.doctree("part/masks").findall(nodes.drawing)
+    assert links_of(own["paper"]) == []
+    assert "you are here" in own["paper"]
 
 
 def test_a_chapter_is_not_linked_from_its_own_map(mapped: TinyBook) -> None:

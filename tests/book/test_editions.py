@@ -9,8 +9,9 @@ from bs4 import BeautifulSoup, Tag
 
 from laidout_book.editions import ARCHIVE, PDF
 
-LIST = (
-    "# Downloads\n\n```{editions} notebooks\n```\n\n```{editions} pdf\n```\n"
+LIST = "# Downloads\n" + "".join(
+    f"\n```{{editions}} {kind}\n```\n"
+    for kind in ("notebooks", "package", "pdf")
 )
 GITHUB = "https://github.com"
 COLAB = "https://colab.research.google.com/github"
@@ -116,8 +117,10 @@ def test_one_page_lists_all(tmp_path: Path, shelf: Path) -> None:
     assert links == {
         "First chapter": "../notebooks/a.ipynb",
         "All of them in one archive": f"../notebooks/{ARCHIVE}",
+        WHEEL: f"../notebooks/{WHEEL}",
         "The whole book as a PDF": f"../{PDF}",
     }
+    assert page.select("pre")[0].text == f"python3 -m pip install {WHEEL}\n"
 
 
 def test_what_was_not_built_is_left_out_and_said(
@@ -127,6 +130,7 @@ def test_what_was_not_built_is_left_out_and_said(
     assert list(menu(built)) == ["The source of this page"]
     text = article(built).text
     assert "The notebooks have not been built with these pages." in text
+    assert "The package has not been built with these pages." in text
     assert "The PDF has not been built with these pages." in text
     assert not (built.folder / "notebooks").exists()
 
@@ -202,7 +206,7 @@ def test_in_other_editions_the_list_is_a_sentence(
     book.settings["html_theme"] = "basic"
     built = book.build("text")
     text = (built.folder / "back" / "list.txt").read_text()
-    assert text.count("You find it on the pages of the book.") == 2
+    assert text.count("You find it on the pages of the book.") == 3
 
 
 def test_an_edition_that_does_not_exist_stops_the_build(

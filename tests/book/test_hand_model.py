@@ -1,13 +1,16 @@
 """The hand model: it translates, and its steps are those of the model."""
 
 import math
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor
 
 from figures import example, hand_model, hand_model_drawing
-from figures.canvas import format_number
+from figures.canvas import CELL_H, CELL_W, Drawing, format_number
 from figures.hand_model import (
     CROSS_ATTENTION,
     DECODER,
@@ -15,6 +18,7 @@ from figures.hand_model import (
     ENCODER,
     ENCODER_ATTENTION,
     ENCODER_NARROW,
+    HEADS,
     MODEL,
     OUTPUT_ROWS,
     OWN_ATTENTION,
@@ -299,8 +303,13 @@ def test_the_example_of_the_book_is_the_hand_models() -> None:
     assert torch.equal(example.value, block.w_v(ENCODER.x)[:, :2])
 
 
-def test_the_whole_drawing_shows_all_that_the_encoder_makes() -> None:
-    drawn = hand_model_drawing.whole().body
+@pytest.mark.parametrize(
+    "draw", [hand_model_drawing.whole, hand_model_drawing.whole_on_paper]
+)
+def test_the_whole_drawing_shows_all_that_the_encoder_makes(
+    draw: Callable[[], Drawing],
+) -> None:
+    drawn = draw().body
     block = ENCODER.attention
     shown = (
         *(ENCODER.x, block.query, block.key, block.value, block.weights),
@@ -312,3 +321,58 @@ def test_the_whole_drawing_shows_all_that_the_encoder_makes() -> None:
         for value in tensor.flatten().tolist():
             texts = {format_number(value, 0), format_number(value)}
             assert any(f">{text}<" in drawn for text in texts)
+
+
+# The sheet for paper.
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def elements(drawing: Drawing) -> list[ET.Element]:
+    return list(ET.fromstring(drawing.svg("the hand model")).iter())
+
+
+def numbers(drawing: Drawing) -> list[str]:
+    """Return all numbers of a drawing, in the order of their size."""
+    texts = [one.text or "" for one in elements(drawing)]
+    return sorted(one for one in texts if re.fullmatch(r"−?\d+(\.\d+)?", one))
+
+
+def test_paper_shows_the_same_numbers() -> None:
+    phone, paper = (
+        hand_model_drawing.whole(),
+        hand_model_drawing.whole_on_paper(),
+    )
+    assert len(numbers(phone)) > 150
+    assert numbers(paper) == numbers(phone)
+
+
+def test_the_sheet_for_paper_fits_a_page_and_is_legible() -> None:
+    drawn = hand_model_drawing.whole_on_paper()
+    assert drawn.points is not None
+    scale = drawn.points / drawn.width
+    sizes = [float(one.get("font-size", "99")) for one in elements(drawn)]
+    assert min(sizes) * scale >= 7.5
+    assert drawn.height * scale <= 225 / 25.4 * 72 - 40
+
+
+def test_the_memory_leads_to_what_both_heads_look_at() -> None:
+    drawn = elements(hand_model_drawing.whole_on_paper())
+    violet = [one for one in drawn if "--lo-memory," in str(one.attrib)]
+    shaft, heads = (one.get("d", "") for one in violet if one.get("d"))
+    (memory,) = (one for one in violet if one.get("class") == "lo-cells")
+    right = max(corner(cell)[0] for cell in memory) + CELL_W
+    assert shaft.startswith(f"M{right + 4:g} ")
+    looks = [
+        one
+        for one in drawn
+        if one.get("class") == "lo-cells" and len(one) == len(SOURCE)
+    ]
+    assert len(looks) == HEADS
+    for look in looks:
+        x, y = corner(look[0])
+        assert f"M{x - 5:g} {y + CELL_H / 2:g}L" in heads
+
+
+def corner(cell: ET.Element) -> tuple[float, float]:
+    return float(cell.get("x", "nan")), float(cell.get("y", "nan"))

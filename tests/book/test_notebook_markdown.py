@@ -1,5 +1,9 @@
 """Pages as Markdown that JupyterLab, VS Code and Colab agree on."""
 
+from io import BytesIO
+
+import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 from book.notebooks import written
 from book.tiny import TinyBook
@@ -118,3 +122,18 @@ def test_a_plot_whose_size_is_in_points_becomes_a_picture() -> None:
         '<rect width="10" height="10"/></svg>'
     )
     assert drawn(svg).startswith(b"\x89PNG")
+
+
+def test_a_drawing_has_the_font_that_its_boxes_were_measured_for() -> None:
+    def ink(family: str) -> int:
+        svg = (
+            '<svg xmlns="http://www.w3.org/2000/svg" width="200" height="20" '
+            f'viewBox="0 0 200 20"><text y="15" font-family="{family}">'
+            "mmmmmmmmmm</text></svg>"
+        )
+        picture = plt.imread(BytesIO(drawn(svg)))
+        (used,) = np.nonzero((picture != picture[0, -1]).any(axis=(0, 2)))
+        return int(used.max())
+
+    asked = ink("Source Sans 3, 'DejaVu Sans', sans-serif")
+    assert asked == ink("sans-serif") < 0.9 * ink("DejaVu Sans")

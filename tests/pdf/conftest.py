@@ -19,7 +19,11 @@ from book.tiny import ROOT
 from laidout_book.latex.builder import APT, missing
 
 TOOLS = ("pdfinfo", "pdffonts", "pdftotext", "pdftoppm", "pdftohtml")
-STREAM = re.compile(rb"stream\r?\n(.*?)\r?\nendstream", re.S)
+TEXT_BEGINS, TEXT_ENDS = 27, 267
+"""Millimetres from above."""
+
+STREAM = re.compile(rb"stream\r?\n(.*?)\nendstream", re.S)
+"""What is compressed may end in any sign, in a carriage return as well."""
 
 
 def said(*command: str | Path) -> str:
@@ -122,8 +126,20 @@ class Pressed:
 
     def ink(self, folder: Path) -> list[tuple[int, int, int, int]]:
         """Return the box of each page that has ink, in millimetres."""
+        return [_ink(*grey) for grey in self._greys(folder)]
+
+    def feet(self, folder: Path) -> list[float]:
+        """Return which part of each page is white below its text."""
+        high = TEXT_ENDS - TEXT_BEGINS
+        return [
+            (TEXT_ENDS - max(_inked(rows[:TEXT_ENDS]), default=0)) / high
+            for _, rows in self._greys(folder)
+        ]
+
+    def _greys(self, folder: Path) -> list[tuple[int, list[bytes]]]:
+        """Return the width and the rows of each page, a pixel a millimetre."""
         said("pdftoppm", "-r", "25.4", "-gray", self.pdf, folder / "page")
-        return [_ink(path) for path in sorted(folder.glob("page-*.pgm"))]
+        return [_grey(path) for path in sorted(folder.glob("page-*.pgm"))]
 
 
 def _inflated(data: bytes) -> bytes:
@@ -133,16 +149,25 @@ def _inflated(data: bytes) -> bytes:
         return b""
 
 
-def _ink(path: Path) -> tuple[int, int, int, int]:
-    """Find what is not white in a grey picture, a pixel a millimetre."""
+def _grey(path: Path) -> tuple[int, list[bytes]]:
+    """Read the width and the rows of a grey picture."""
     head, size, _, pixels = path.read_bytes().split(b"\n", 3)
     assert head == b"P5"
     wide, high = map(int, size.split())
-    rows = [pixels[y * wide : (y + 1) * wide] for y in range(high)]
-    inked = [y for y, row in enumerate(rows) if min(row) < 250]
+    return wide, [pixels[y * wide : (y + 1) * wide] for y in range(high)]
+
+
+def _inked(rows: list[bytes]) -> list[int]:
+    """Return which rows are not all white."""
+    return [y for y, row in enumerate(rows) if min(row) < 250]
+
+
+def _ink(wide: int, rows: list[bytes]) -> tuple[int, int, int, int]:
+    """Find what is not white in a picture."""
+    inked = _inked(rows)
     columns = [x for x in range(wide) if any(row[x] < 250 for row in rows)]
     if not inked:
-        return (wide // 2, high // 2, wide // 2, high // 2)
+        return (wide // 2, len(rows) // 2, wide // 2, len(rows) // 2)
     return (columns[0], inked[0], columns[-1], inked[-1])
 
 

@@ -4,7 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
-from book.nasty import LONG_LINE, LONG_WORDS, build_nasty_book
+from book.nasty import (
+    AT_THE_FOOT,
+    LONG_LINE,
+    LONG_WORDS,
+    build_nasty_book,
+)
 from pdf.conftest import Pressed, letters
 
 from laidout.workshop.catalogue import find_exercise
@@ -43,6 +48,13 @@ def test_a_note_of_a_quotation_stands_at_the_foot(nasty: Pressed) -> None:
     assert len(below.strip().splitlines()) <= 2
 
 
+def test_no_line_is_drawn_where_the_web_has_its_notes(
+    nasty: Pressed,
+) -> None:
+    tex = nasty.pdf.parent / "tex" / "nasty.tex"
+    assert r"\hrule\bigskip" not in tex.read_text("utf-8")
+
+
 def test_a_formula_of_a_heading_is_letters_in_the_bookmarks(
     nasty: Pressed,
 ) -> None:
@@ -66,6 +78,85 @@ def test_the_tallest_figure_fits_with_its_caption(nasty: Pressed) -> None:
     page = nasty.pages[nasty.page_with("Where the tower of tower") - 1]
     for floor in range(40):
         assert f"floor {floor}" in page
+
+
+def test_a_figure_waits_while_text_fills_the_page(nasty: Pressed) -> None:
+    figure = nasty.page_with("Where the tower of patience stands")
+    assert nasty.page_with("After patience, words 0") == figure - 1
+    assert nasty.page_with("Filling 3") == figure - 1
+    assert nasty.page_with("After patience, words 11") > figure
+
+
+def test_a_figure_comes_right_after_a_colon(nasty: Pressed) -> None:
+    figure = nasty.page_with("Where the tower of haste stands")
+    assert nasty.page_with("Here is what has been announced") == figure - 1
+    page = letters(nasty.pages[figure - 1])
+    assert page.index("floor39") < page.index("Whereth")
+    assert nasty.page_with("After haste, words 0") >= figure
+
+
+def test_no_figure_comes_between_a_colon_and_what_it_means(
+    nasty: Pressed,
+) -> None:
+    assert letters("This announces some code: announced_code") in nasty.letters
+
+
+def test_a_figure_with_a_note_does_not_part_from_it(nasty: Pressed) -> None:
+    figure = nasty.page_with("Where the tower of notes stands")
+    assert nasty.page_with("A note of a caption") == figure
+    assert nasty.page_with("This comes after the figure") >= figure
+
+
+def test_figures_of_lists_steps_and_ends_are_there_in_order(
+    nasty: Pressed,
+) -> None:
+    tall = ("the tall step", "the second tall step", "the third tall step")
+    steps = ("one step", "the other step", *tall)
+    names = ("patience", "haste", "notes", "the item", *steps)
+    places = [
+        nasty.letters.index(letters(f"Where the tower of {name} stands"))
+        for name in (*names, "the end")
+    ]
+    assert places == sorted(places)
+
+
+def test_a_box_at_the_foot_has_a_few_lines_or_comes_later(
+    nasty: Pressed,
+) -> None:
+    after = nasty.page_with("Before a note")
+    note = nasty.page_with("A note at the foot", after=after - 1)
+    words = nasty.pages[note - 1].partition("A note at the foot")[2]
+    assert words.count("says more than fits") >= 4 * 3
+    title = find_exercise(AT_THE_FOOT).title
+    exercise = nasty.page_with(f"Exercise: {title}")
+    assert exercise == nasty.page_with("Before an exercise") + 1
+
+
+def test_what_is_above_a_listing_and_what_it_prints_stay_with_it(
+    nasty: Pressed,
+) -> None:
+    listing = nasty.page_with("at_the_foot.py")
+    assert listing == nasty.page_with("Before a listing") + 1
+    assert "at_the_foot_7" in nasty.pages[listing - 1]
+    prints = nasty.page_with("print('foot', n)")
+    assert prints == nasty.page_with("Before code that prints") + 1
+    assert re.search(r"foot 1\n.*foot 5", nasty.pages[prints - 1], re.S)
+
+
+def test_a_question_at_the_foot_has_some_of_its_answer(
+    nasty: Pressed,
+) -> None:
+    after = nasty.page_with("Before a question")
+    asked = nasty.page_with("What stands at the foot?", after=after - 1)
+    assert asked == after + 1
+
+
+def test_only_a_listing_that_is_asked_for_has_a_number(nasty: Pressed) -> None:
+    number = re.search(r"the text has only (Listing.\d+)\.", nasty.text)
+    assert number is not None
+    assert f"{number[1]} asked_for.py" in nasty.text
+    assert len(re.findall(r"Listing.\d", nasty.text)) == 2
+    assert "not_asked_for.py" in nasty.text
 
 
 @pytest.mark.parametrize(

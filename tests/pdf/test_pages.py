@@ -1,9 +1,11 @@
-"""What holds for every PDF that the edition makes."""
+"""What holds for every PDF that the edition makes, and for its maps."""
 
 import re
+import zlib
+from contextlib import suppress
 from pathlib import Path
 
-from pdf.conftest import Pressed
+from pdf.conftest import STREAM, Pressed, said
 
 from laidout_book.latex.builder import complaints
 
@@ -11,6 +13,12 @@ MARGIN = 29
 """Millimetres at each side that stay white; the text begins at 32."""
 
 ABOVE, BELOW = 11, 278
+WORD = re.compile(r'yMin="([\d.]+)" xMax="[\d.]+" yMax="([\d.]+)">(.*?)<')
+LINK = re.compile(
+    rb"/D\s*\(([^)]*)\)>>/Rect\[[\d.]+ ([\d.]+) [\d.]+ ([\d.]+)\]"
+)
+LINE = 1.43
+"""The height of a word in TeX Gyre Heros, in sizes of its letters."""
 
 
 def test_the_log_complains_of_nothing(pressed: Pressed) -> None:
@@ -68,3 +76,43 @@ def test_no_directive_or_command_survives_as_text(pressed: Pressed) -> None:
         pressed.text,
     )
     assert "??" not in pressed.text
+
+
+def test_every_map_is_printed_in_one_size_that_can_be_read(
+    real: Pressed,
+) -> None:
+    found = WORD.findall(said("pdftotext", "-bbox", real.pdf, "-"))
+    words = [word for _, _, word in found]
+    sizes = [
+        round((float(low) - float(top)) / LINE, 1)
+        for (top, low, word), after in zip(found, words[1:], strict=False)
+        if (word, after) == ("N", "times")
+    ]
+    assert len(sizes) >= 2 * 6
+    assert len(set(sizes)) == 1
+    assert sizes[0] >= 7
+
+
+def test_the_parts_of_a_map_lead_to_their_chapters(real: Pressed) -> None:
+    # A line of text is less than 15 points high, a box of the map is more.
+    boxes = [
+        place
+        for place, high in _links(real)
+        if place.startswith("chapter.") and high > 15
+    ]
+    maps = real.text.count("N times") // 2
+    # Each shows attention three times; a chapter has no link to itself.
+    assert len(boxes) >= 3 * (maps - 1) >= 15
+    assert set(boxes) <= set(real.destinations)
+
+
+def _links(pressed: Pressed) -> list[tuple[str, float]]:
+    """Return where every link leads, and how many points high it is."""
+    objects = b""
+    for stream in STREAM.findall(pressed.pdf.read_bytes()):
+        with suppress(zlib.error):
+            objects += zlib.decompress(stream)
+    return [
+        (place.decode(), float(high) - float(low))
+        for place, low, high in LINK.findall(objects)
+    ]

@@ -8,28 +8,84 @@ from book.tiny import TinyBook
 from laidout_book.errors import BookError
 from laidout_book.latex import builder, edition
 from laidout_book.latex.builder import complaints
-from laidout_book.latex.code import BEST, NEVER, RATHER_NOT, listing
+from laidout_book.latex.code import GAP, LINE, cuts, listing, together
 from laidout_book.latex.edition import epoch, written_date
 from laidout_book.latex.pictures import Picture, in_print_fonts, size_of
-from laidout_book.latex.writer import plain_math
+from laidout_book.latex.writer import INSIDE_CODE, plain_math
 
 
-def penalties(code: str) -> list[int]:
-    written = listing(code, code).split("%\n")
-    return [
-        int(line.split("}{" if "codeline" in line else "{")[1].strip("}"))
-        for line in written
-    ]
+def parted(code: str, printed: bool = False) -> list[str]:
+    """Return the last lines before the places where a page may end."""
+    lines = code.rstrip("\n").split("\n")
+    rows = cuts(lines, printed)
+    return [next(filter(None, lines[row::-1])).strip() for row in rows]
 
 
-def test_a_page_ends_best_between_two_paragraphs_of_code() -> None:
-    found = penalties("a\nb\n\nc\nd\n")
-    assert found[2] == BEST
-    assert found[0] == found[-2] == NEVER
+def block(name: str, lines: int, indent: str = "") -> str:
+    return "".join(f"{indent}{name}{n} = {n}\n" for n in range(lines))
 
 
-def test_a_page_rather_not_ends_after_a_line_that_opens() -> None:
-    assert penalties("a\nb\ndef f():\n    pass\nc\nd")[2] == RATHER_NOT
+def test_a_page_ends_between_two_definitions() -> None:
+    body = block("a", 3, "    ") + "\n" + block("b", 4, "    ")
+    code = f"def f():\n{body}\ndef g():\n{body}"
+    assert parted(code) == ["b3 = 3"]
+    assert "\\codegap{0}" in listing(code, code)
+
+
+def test_methods_part_before_paragraphs_and_these_before_statements() -> None:
+    body = block("a", 7, "        ") + "\n" + block("b", 7, "        ")
+    methods = "".join(f"    def {n}(self):\n{body}\n" for n in "fg")
+    assert parted(f"class C:\n{methods}") == ["a6 = 6", "b6 = 6", "a6 = 6"]
+    assert parted(block("a", 7) + "\n" + block("b", 6)) == ["a6 = 6"]
+    assert parted(block("a", 14)) == [f"a{n} = {n}" for n in range(3, 10)]
+
+
+def test_a_short_listing_is_not_parted() -> None:
+    assert parted(block("a", 6) + "\n" + block("b", 5)) == []
+    assert parted(block("a", 12), printed=True) == []
+
+
+def test_a_page_ends_neither_in_brackets_nor_in_strings() -> None:
+    call = "call(\n" + block("    a", 7).replace("\n", ",\n") + "\n)\n"
+    text = f'text = """\n{block("a", 7)}\n{block("b", 8)}"""\n'
+    code = block("a", 4) + call + text + block("b", 4)
+    assert parted(code) == ["a3 = 3", ")", '"""']
+
+
+def test_a_page_ends_neither_after_what_opens_nor_after_a_comment() -> None:
+    opens = "for a in b:\n    if a:\n        pass\n    else:\n        a += 1\n"
+    code = block("a", 4) + opens + "# Why.\n" + block("b", 9)
+    ends = parted(code)
+    assert "a3 = 3" in ends
+    assert "a += 1" in ends
+    assert not {"for a in b:", "if a:", "pass", "else:", "# Why."} & {*ends}
+    decorated = block("a", 4) + "@b\ndef f():\n    pass\n" + block("c", 8)
+    assert not {"@b", "def f():"} & {*parted(decorated)}
+
+
+def test_a_docstring_is_parted_only_if_it_is_longer_than_a_page() -> None:
+    for words, ends in ((14, []), (50, ["a24 = 24"])):
+        half = block("a", words // 2, "    ")
+        code = f'def f():\n    """Say.\n\n{half}\n{half}    """\n    pass\n'
+        found = parted(code)
+        assert [end for end in found if end != '"""'] == ends
+
+
+def test_code_that_python_cannot_read_is_parted_all_the_same() -> None:
+    assert parted("%magic (\n" + block("a", 60)) != []
+    assert parted("    a\n  b\n" + block("a", 60)) != []
+
+
+def test_output_is_parted_at_blank_lines_first() -> None:
+    text = block("a", 7) + "\n" + block("b", 7)
+    assert parted(text, printed=True) == ["a6 = 6"]
+    long = "".join(f"{n} wanted\n       got\n" for n in range(8))
+    assert {*parted(long, printed=True)} == {"got"}
+
+
+def test_what_stays_together_is_as_high_as_its_lines() -> None:
+    text = block("a", 7) + "\n" + block("b", 7)
+    assert together(text.split("\n")) == pytest.approx(7 * LINE + GAP)
 
 
 def test_indentation_inside_markup_is_not_written_twice() -> None:
@@ -42,6 +98,19 @@ def test_indentation_inside_markup_is_not_written_twice() -> None:
 def test_only_long_words_may_break() -> None:
     assert r"\codebreak" not in listing("short words", "short words")
     assert listing("x" * 30, "x" * 30).count(r"\codebreak") == 30
+
+
+def test_code_in_a_line_breaks_where_enough_follows() -> None:
+    for code, parts in (
+        ("step(2)", "step(2)"),
+        (
+            r"call(something, more\_of\_it)",
+            r"call(|something, more\_|of\_|it)",
+        ),
+        ("torch.nn.Linear", "torch.|nn.|Linear"),
+        ("a/b=c", "a/|b=c"),
+    ):
+        assert INSIDE_CODE.sub(r"\1|", code) == parts
 
 
 def test_a_log_is_read_for_what_a_reader_would_see() -> None:

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from book.tiny import BOOK, ROOT
@@ -16,6 +17,10 @@ CHAPTERS = sorted(
     if path.parent.name not in ("back", "results")
 )
 SOURCES = {path: path.read_text("utf-8") for path in CHAPTERS}
+WHITE, WHITEST, PAGES = 0.3, 0.45, 25
+"""A page ends so far above its foot at most once in so many pages, and none
+farther than the second."""
+
 CAPTION = re.compile(r"^:caption: (.*)$", re.M)
 EXERCISE = re.compile(r"^[`:]{3,}\{exercise\} (\S+)", re.M)
 FAQ = re.compile(r"^[`:]{3,}\{faq\} (.*)$", re.M)
@@ -91,6 +96,33 @@ def test_hints_stand_apart_by_rank_before_the_solutions(
     ranks = [title for title in titles if title.endswith(" hints")]
     assert ranks[:2] == ["First hints", "Second hints"]
     assert titles.index("Hints") < titles.index("Solutions")
+
+
+def test_the_pages_of_hints_are_told_in_one_row(real: Pressed) -> None:
+    rows = re.findall(r"Hints: pages (\d+(?:, \d+)+)\. Solution", real.text)
+    told = [len(row.split(", ")) for row in rows]
+    assert told == [len(find_exercise(name).hints) for name in exercises()]
+
+
+def test_a_reply_is_set_off_from_the_choice(real: Pressed) -> None:
+    found = re.findall(r"(\S+) (?:Not quite|Right)\.", real.text)
+    assert len(found) > 40
+    assert all(word == "–" or word[-1] in ".!?" for word in found)
+
+
+def test_few_pages_inside_a_chapter_have_much_white_at_their_feet(
+    real: Pressed, tmp_path: Path
+) -> None:
+    # What helps: a figure may wait while text fills the page, but neither
+    # after a colon nor beyond a heading, code or a box.
+    starts = {page for depth, _, page in real.bookmarks if depth < 2}
+    hints = next(page for _, title, page in real.bookmarks if title == "Hints")
+    feet = dict(enumerate(real.feet(tmp_path), start=1))
+    inside = [n for n in range(1, hints) if n + 1 not in starts]
+    white = {n: f"{feet[n]:.0%}" for n in inside if feet[n] > WHITE}
+    assert len(white) * PAGES <= len(inside), f"over {WHITE:.0%}: {white}"
+    whitest = max(inside, key=lambda n: feet[n])
+    assert feet[whitest] <= WHITEST, f"page {whitest}: {feet[whitest]:.0%}"
 
 
 def test_every_question_is_asked_and_listed(real: Pressed) -> None:

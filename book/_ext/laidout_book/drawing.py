@@ -3,6 +3,13 @@
 A drawing is a function of `book/figures` that returns SVG. It is drawn once
 and kept until something that it reads changes. In HTML the SVG stands in the
 page itself, so that its colours follow the page's light or dark theme.
+
+A page of the PDF is broader than a phone. A drawing that does well to use it
+is drawn twice: `:paper: function` names another function of the same module,
+which draws the same things on a `figures.canvas.Paper`. The PDF shows that one
+in the size that its sheet says, and all other editions the first. The map has
+its own. A node has `web` and `print`, the colours of the page and those of
+white paper, and `paper` if there is a layout for it.
 """
 
 import html
@@ -11,7 +18,7 @@ import json
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -96,16 +103,17 @@ class FigureDirective(SphinxDirective):
         "name": directives.unchanged,
     }
 
-    def figure(self, request: Request, **extra: Any) -> list[nodes.Node]:
-        """Build the figure around what was drawn."""
-        try:
-            parts = Drawer(self.env).draw(request)
-        except Exception as error:
-            raise stop(
-                self,
-                f"{request.module}.{request.function} raises "
-                f"{type(error).__name__}: {error}",
-            ) from error
+    def figure(
+        self, request: Request, paper: str = "", **extra: Any
+    ) -> list[nodes.Node]:
+        """Build the figure around what was drawn.
+
+        The function `paper` draws the same for paper, if there is one.
+        """
+        parts = self._draw(request)
+        if paper:
+            other = replace(request, function=paper, data="")
+            parts["paper"] = self._draw(other)["print"]
         picture = drawing("", alt=request.alt, **parts, **extra)
         figure = nodes.figure("", picture)
         self.set_source_info(figure)
@@ -114,6 +122,16 @@ class FigureDirective(SphinxDirective):
             figure += nodes.caption("", "", *self.parse_inline(text)[0])
         self.add_name(figure)
         return [figure]
+
+    def _draw(self, request: Request) -> dict[str, Any]:
+        try:
+            return Drawer(self.env).draw(request)
+        except Exception as error:
+            raise stop(
+                self,
+                f"{request.module}.{request.function} raises "
+                f"{type(error).__name__}: {error}",
+            ) from error
 
     def alt(self) -> str:
         """Return the alternative text, which every figure must have."""
@@ -135,6 +153,7 @@ class DrawingDirective(FigureDirective):
         **FigureDirective.option_spec,
         "interactive": directives.unchanged_required,
         "data": directives.unchanged_required,
+        "paper": directives.unchanged_required,
     }
 
     def run(self) -> list[nodes.Node]:
@@ -154,12 +173,12 @@ class DrawingDirective(FigureDirective):
                 f"{self.arguments[0]}: there is no figures/{module}.py"
                 + nearest(module, known),
             )
-        for name in filter(None, (function, self.options.get("data"))):
+        data, paper = (self.options.get(key, "") for key in ("data", "paper"))
+        for name in filter(None, (function, data, paper)):
             self._check(path, name)
-        request = Request(
-            module, function, self.alt(), {}, self.options.get("data", "")
-        )
-        return self.figure(request, element=self.options.get("interactive"))
+        request = Request(module, function, self.alt(), {}, data)
+        element = self.options.get("interactive")
+        return self.figure(request, paper, element=element)
 
     def _check(self, path: Path, function: str) -> None:
         try:
@@ -192,10 +211,9 @@ class MapDirective(FigureDirective):
         links = {label: CHAPTER + label for label in sorted(known)}
         _maps(self.env).add(self.env.docname)
         arguments = {"lit": list(self.arguments), "links": links}
-        request = Request(
-            "transformer_map", "transformer_map", self.alt(), arguments
-        )
-        return self.figure(request, is_map=True)
+        name = "transformer_map"
+        request = Request(name, name, self.alt(), arguments)
+        return self.figure(request, f"{name}_on_paper", is_map=True)
 
 
 def chapters(env: BuildEnvironment) -> dict[str, str]:

@@ -9,6 +9,7 @@ import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -104,14 +105,14 @@ def source_of(page: str) -> str:
 
 
 class editions_list(nodes.General, nodes.Element):  # noqa: N801
-    """Where the links to the notebooks, or to the PDF, go."""
+    """Where the links to the notebooks, the package or the PDF go."""
 
 
 class EditionsDirective(SphinxDirective):
-    """Links to the notebooks, or to the PDF."""
+    """Links to the notebooks, to the package, or to the PDF."""
 
     required_arguments = 1
-    kinds: ClassVar[tuple[str, ...]] = ("notebooks", "pdf")
+    kinds: ClassVar[tuple[str, ...]] = ("notebooks", "package", "pdf")
 
     def run(self) -> list[nodes.Node]:
         """Leave a mark that is filled when it is known what there is."""
@@ -129,6 +130,7 @@ def _fill(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Put the links where they go."""
     fill: dict[str, Callable[[Editions, str], list[nodes.Node]]] = {
         "notebooks": _notebooks,
+        "package": _package,
         "pdf": _pdf,
     }
     for mark in list(doctree.findall(editions_list)):
@@ -165,6 +167,20 @@ def _notebooks(editions: Editions, here: str) -> list[nodes.Node]:
     link = _link(editions, here, place, "All of them in one archive")
     rest = nodes.Text(", with the package that they need.")
     return [rows, nodes.paragraph("", "", link, rest)]
+
+
+def _package(editions: Editions, here: str) -> list[nodes.Node]:
+    """Link the wheel, and say how it is installed."""
+    wheels = [p for p in editions.files() if fnmatch(p, f"*/{WHEELS}")]
+    if not wheels:
+        return _says("The package has not been built with these pages.")
+    name = wheels[-1].rpartition("/")[2]
+    link = _link(editions, here, wheels[-1], name)
+    command = f"python3 -m pip install {name}"
+    return [
+        nodes.paragraph("", "", link),
+        nodes.literal_block(command, command, language="sh"),
+    ]
 
 
 def _pdf(editions: Editions, here: str) -> list[nodes.Node]:

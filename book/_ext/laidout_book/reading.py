@@ -3,23 +3,26 @@
 import math
 
 from docutils import nodes
+from sphinx import addnodes
 from sphinx.application import Sphinx
 
 from laidout_book.nodes import toggle
 
-WORDS_PER_MINUTE = 180
-"""Slower than a novel: there are figures to look at."""
+WORDS_PER_MINUTE = 200
+FIGURES_PER_MINUTE = 4
 
 STEP = 5
 """Minutes are rounded up to this, for nobody reads to the minute."""
 
 
-def minutes(document: nodes.document) -> int:
+def minutes(page: nodes.Element) -> int:
     """Estimate the minutes that a page takes, its closed toggles left out."""
-    closed = {text for one in document.findall(toggle) for text in _texts(one)}
-    open_text = [text for text in _texts(document) if text not in closed]
-    count = sum(len(text.astext().split()) for text in open_text)
-    return STEP * math.ceil(count / WORDS_PER_MINUTE / STEP)
+    closed = {text for one in page.findall(toggle) for text in _texts(one)}
+    open_text = [text for text in _texts(page) if text not in closed]
+    words = sum(len(text.astext().split()) for text in open_text)
+    figures = len(list(page.findall(nodes.figure)))
+    taken = words / WORDS_PER_MINUTE + figures / FIGURES_PER_MINUTE
+    return STEP * math.ceil(taken / STEP)
 
 
 def _texts(node: nodes.Node) -> list[nodes.Text]:
@@ -35,11 +38,16 @@ def _texts(node: nodes.Node) -> list[nodes.Text]:
 
 
 def _say(app: Sphinx, document: nodes.document, docname: str) -> None:
-    """Add the time to the line above the title's text, if there is one."""
-    for line in document.findall(nodes.paragraph):
-        if "eyebrow" in line["classes"]:
-            line += nodes.Text(f" {minutes(document)} minutes of reading.")
-            return
+    """Add the time to the line above the text of a page, if there is one.
+
+    The PDF is one document, with each page in a node of its own.
+    """
+    pages = list(document.findall(addnodes.start_of_file))
+    for page in pages or [document]:
+        lines = page.findall(nodes.paragraph)
+        first = next((p for p in lines if "eyebrow" in p["classes"]), None)
+        if first is not None:
+            first += nodes.Text(f" {minutes(page)} minutes of reading.")
 
 
 def setup(app: Sphinx) -> None:

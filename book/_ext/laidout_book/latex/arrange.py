@@ -31,11 +31,10 @@ from laidout_book.latex.nodes import (
     part_page,
     web_reference,
 )
-from laidout_book.nodes import block, make_toggle, toggle
+from laidout_book.nodes import block, make_toggle
 
 RANKS = ("First", "Second", "Third", "Fourth", "Fifth", "Sixth")
 WELCOME, EXERCISES = "Welcome", "Exercises"
-LONGEST_TERM = 40
 
 
 @dataclass
@@ -107,7 +106,6 @@ class Arrange(SphinxPostTransform):
             return
         files = list(self._take_files(book))
         parts = self._parts(files)
-        self._index(book, parts)
         appendix = Appendix()
         for file in files:
             self._empty_exercises(file, appendix)
@@ -219,9 +217,10 @@ class Arrange(SphinxPostTransform):
             back += page(name, label)
             back += nodes.Text(".")
             left = elsewhere("")
+            start = "Hints: pages " if len(hints) > 1 else "Hint: page "
             for rank, hint in enumerate(hints):
-                left += nodes.Text("Hints: " if not rank else ", ")
-                left += page(name, _label(hint))
+                left += nodes.Text(", " if rank else start)
+                left += page(name, _label(hint), "")
                 appendix.hints[rank].append(_entry(name, title, back, hint))
             for solution in solutions:
                 left += nodes.Text(". Solution: " if hints else "Solution: ")
@@ -263,23 +262,6 @@ class Arrange(SphinxPostTransform):
             box += [listed, left]
         if chapter:
             appendix.replies.append(section(title, *chapter))
-
-    def _index(self, book: nodes.Element, parts: list[Part]) -> None:
-        """Put code and the words that a chapter sets bold into the index."""
-        for part in parts[: -1 if len(parts) > 1 else None]:
-            for file in part.files:
-                for term in list(file.findall(nodes.strong)):
-                    if _is_term(term):
-                        _put_before(term, _index_word(term.astext()))
-        whole = [node for part in parts for node in part.files]
-        for file in whole:
-            for xref in list(file.findall(addnodes.pending_xref)):
-                if xref.get("refdomain") == "py":
-                    _put_before(xref, _index_code(xref["reftarget"]))
-            for code in list(file.findall(nodes.literal_block)):
-                if "pyobject" in code:
-                    dotted = f"{code['module']}.{code['pyobject']}"
-                    _put_before(code.parent, _index_code(dotted, main=True))
 
 
 def _found(
@@ -341,43 +323,10 @@ def _replies(choices: list[nodes.Element]) -> nodes.Element:
         verdict, *reply = body.children
         words = [node.deepcopy() for node in offered.children]
         head = nodes.paragraph("", "", nodes.emphasis("", "", *words))
-        head += [nodes.Text(" "), *verdict.children]
+        ends = offered.astext().rstrip().endswith(tuple(".!?"))
+        head += [nodes.Text(" " if ends else " – "), *verdict.children]
         listed += nodes.list_item("", head, *reply)
     return listed
-
-
-def _is_term(strong: nodes.Element) -> bool:
-    """Say if this is a word that a chapter introduces."""
-    text = strong.astext()
-    inside = strong.parent
-    if len(text) > LONGEST_TERM or text[-1] in ".:?!":
-        return False
-    if not isinstance(inside, nodes.paragraph):
-        return False
-    while inside is not None and not isinstance(inside, nodes.section):
-        if isinstance(inside, block | toggle | nodes.Admonition | nodes.table):
-            return False
-        inside = inside.parent
-    return True
-
-
-def _put_before(node: nodes.Node, new: nodes.Node) -> None:
-    node.parent.insert(node.parent.index(node), new)
-
-
-def _index_word(text: str) -> addnodes.index:
-    return addnodes.index(entries=[("single", text, "", "", None)])
-
-
-def _index_code(dotted: str, main: bool = False) -> nodes.raw:
-    """Index a name of Python; the page that draws it is the main one."""
-    shown = (
-        dotted.rpartition(".")[2] if dotted.startswith("laidout.") else dotted
-    )
-    safe = shown.replace("_", r"\_").replace(".", r".\bookbreak{}")
-    style = "|spxpagem" if main else ""
-    entry = rf"\index{{{shown.replace('_', ' ')}@\indexcode{{{safe}}}{style}}}"
-    return nodes.raw("", entry, format="latex")
 
 
 class KeepBibliography(SphinxPostTransform):

@@ -3,21 +3,30 @@
 import re
 
 from docutils import nodes
-from sphinx import addnodes
+from sphinx.addnodes import number_reference
 from sphinx.builders.latex import LaTeXBuilder
 from sphinx.builders.latex.nodes import captioned_literal_block
 from sphinx.builders.latex.theming import Theme
 from sphinx.highlighting import PygmentsBridge
 from sphinx.writers.latex import LaTeXTranslator
 
+from laidout_book.drawing import chapters
 from laidout_book.errors import BookError, place_of
 from laidout_book.latex.code import PRINT_STYLE, listing
-from laidout_book.latex.pictures import Picture
+from laidout_book.latex.pictures import Picture, links_of
+from laidout_book.latex.room import (
+    code_of,
+    first_lines,
+    leads_on,
+    prints,
+    title_and_listing,
+    waits,
+)
 from laidout_book.nodes import block
 
 BOXES = ("exercise", "quiz", "steps")
 UNUSUAL = re.compile(r"[\u0250-\u02af\u0370-\u1fff\u20d0-\U0010ffff]")
-CAPTION_LINE = 75
+INSIDE_CODE = re.compile(r"(\\_|[.,/]|\((?=.{12}))(?=\w|\\_)")
 SHORT = 1200
 COLUMNS = 6
 MATH_WORDS = {
@@ -96,7 +105,13 @@ class BookTranslator(LaTeXTranslator):
         raise nodes.SkipNode
 
     def visit_title(self, node: nodes.Element) -> None:
-        """Leave the number of a chapter out where it has none."""
+        """Leave the number of a chapter out where it has none.
+
+        A title stays with a listing that comes right after it.
+        """
+        room = title_and_listing(node)
+        if room:
+            self.body.append(f"\n\\bookneed{{{room:.0f}pt}}\n")
         unnumbered = node.parent.get("unnumbered")
         super().visit_title(node)
         if unnumbered and self.body[-1] == r"\chapter{":
@@ -114,7 +129,7 @@ class BookTranslator(LaTeXTranslator):
         elif kind == "steps":
             labels = self.hypertarget_to(node, anchor=bool(node["ids"]))
             self.body.append(
-                f"\\begin{{savenotes}}\\begin{{booksteps}}{{{labels}}}%\n"
+                f"\\begin{{booksteps}}{waits(node)}{{{labels}}}%\n"
             )
         elif kind:
             options = self._box_options(node)
@@ -155,8 +170,14 @@ class BookTranslator(LaTeXTranslator):
         """Close it."""
         kind = _kind(node)
         self.no_latex_floats -= 1
-        if kind:
+        if kind == "steps":
+            self.body.append("\n\\end{booksteps}\n\n")
+        elif kind:
             self.body.append(f"\n\\end{{book{kind}}}\\end{{savenotes}}\n\n")
+        if kind == "quiz":
+            after = node.next_node(descend=False, siblings=True)
+            if isinstance(after, nodes.paragraph):
+                self.body.append("\\bookafterquiz\n")
 
     def visit_elsewhere(self, node: nodes.Element) -> None:
         """Open the line with the pages of the rest."""
@@ -221,7 +242,12 @@ class BookTranslator(LaTeXTranslator):
         self.no_latex_floats -= 1
 
     def visit_paragraph(self, node: nodes.Element) -> None:
-        """Set the first lines of a chapter apart."""
+        """Set the first lines of a chapter apart.
+
+        No figure comes between one that ends in a colon and what it means.
+        """
+        if leads_on(node):
+            self.body.append("\n\\bookflush\n")
         super().visit_paragraph(node)
         for name in _styles(node):
             self.body.append(f"\\book{name}{{")
@@ -236,6 +262,12 @@ class BookTranslator(LaTeXTranslator):
 
     def depart_container(self, node: nodes.Element) -> None:
         """Classes of cells and their outputs say nothing on paper."""
+
+    def visit_transition(self, node: nodes.Element) -> None:
+        """Leave out the line above the notes: they are not here."""
+        if "footnotes" in node["classes"]:
+            raise nodes.SkipNode
+        super().visit_transition(node)
 
     # Links
 
@@ -274,13 +306,16 @@ class BookTranslator(LaTeXTranslator):
 
     def visit_number_reference(self, node: nodes.Element) -> None:
         """Write the number that the web edition has."""
-        if node.get("refid"):
-            target = f"{self.curfilestack[-1]}:{node['refid']}"
-        else:
-            target = node.get("refuri", "")[1:].replace("#", ":")
         words = self.encode(node.astext()).replace(" ", "~", 1)
-        self.body.append(rf"\hyperref[{self.idescape(target)}]{{{words}}}")
+        place = self.idescape(self._place(node))
+        self.body.append(rf"\hyperref[{place}]{{{words}}}")
         raise nodes.SkipNode
+
+    def _place(self, node: nodes.Element) -> str:
+        """Return where the reference to a number leads."""
+        if node.get("refid"):
+            return f"{self.curfilestack[-1]}:{node['refid']}"
+        return str(node.get("refuri", ""))[1:].replace("#", ":")
 
     # Tables and lists
 
@@ -332,22 +367,18 @@ class BookTranslator(LaTeXTranslator):
     # Figures
 
     def visit_figure(self, node: nodes.Element) -> None:
-        """Open a figure, with the number that the web edition has.
-
-        The map that opens a chapter may wait for the next page while text
-        fills this one.
-        """
+        """Open a figure, with the number that the web edition has."""
         if _in_steps(node):
             self.body.append("\\begin{bookstep}%\n")
             self.context.append("\\end{bookstep}%\n")
             self.in_minipage += 1
-        elif _opens_chapter(node):
-            room = _caption_room(node)
-            self.body.append(f"\n\\begin{{bookwaiting}}{{{room}pt}}\n")
-            self.context.append("\\end{bookwaiting}\n")
-        else:
-            self.body.append(f"\n\\bookmeasure{{{_caption_room(node)}pt}}")
+        elif self._is_fixed(node):
             super().visit_figure(node)
+        else:
+            self.body.append(f"\n\\begin{{bookfigure}}{waits(node)}\n")
+            if any(isinstance(child, nodes.caption) for child in node):
+                self.body.append("\\capstart\n")
+            self.context.append("\\end{bookfigure}\n")
         number = self._number("figure", node)
         if number:
             self.body.append(f"\\renewcommand\\thefigure{{{number}}}%\n")
@@ -357,6 +388,11 @@ class BookTranslator(LaTeXTranslator):
         super().depart_figure(node)
         if _in_steps(node):
             self.in_minipage -= 1
+
+    def _is_fixed(self, node: nodes.Element) -> bool:
+        """Say if a figure belongs to a box, a table, or beside the text."""
+        beside = node.get("align") in ("left", "right")
+        return bool(beside or self.table or self._in_box(node))
 
     def _number(self, kind: str, node: nodes.Element) -> str:
         """Return the number of a figure or a listing."""
@@ -368,19 +404,25 @@ class BookTranslator(LaTeXTranslator):
         return ""
 
     def visit_drawing(self, node: nodes.Element) -> None:
-        """Place a drawing."""
+        """Place a drawing; one for paper in its own size, with its links."""
         if not hasattr(self.builder, "pictures"):
             self.body.append(self.encode(node["alt"]))
             raise nodes.SkipNode
+        svg = node.get("paper", node["print"])
         try:
-            picture: Picture = self.builder.pictures.place(node["print"])
+            picture: Picture = self.builder.pictures.place(svg)
         except BookError as error:
             raise BookError(f"{place_of(node)}: {error}") from None
-        width, height = picture.fitted()
-        self.body.append(
-            f"\\bookpicture{{{width:.2f}bp}}{{{height:.2f}bp}}"
-            f"{{{picture.name}}}\n"
-        )
+        if "paper" in node:
+            pages = chapters(self.builder.env)
+            links = [
+                one.latex(self.idescape(f"{pages[one.chapter]}::doc"))
+                for one in links_of(svg)
+            ]
+            self.body.append(picture.latex("".join(links)))
+            raise nodes.SkipNode
+        width, _ = picture.fitted()
+        self.body.append(f"\\bookpicture{{{width:.2f}bp}}{{{picture.name}}}\n")
         raise nodes.SkipNode
 
     # Code and signs
@@ -396,7 +438,7 @@ class BookTranslator(LaTeXTranslator):
         options = dict(node.get("highlight_args", {}))
         options.pop("hl_lines", None)
         options.pop("linenostart", None)
-        text = node.rawsource.strip("\n").expandtabs(8)
+        text = code_of(node)
         marked = self.highlighter.highlight_block(
             text,
             lang,
@@ -405,14 +447,24 @@ class BookTranslator(LaTeXTranslator):
             location=node,
             nowrap=True,
         )
-        kind = "output" if _is_output(node) else "code"
+        printed = _is_output(node)
+        kind = "output" if printed else "code"
         inside = "in" if self._in_box(node) else ""
-        lines = _with_signs(listing(text, marked))
+        lines = node.get("index", "") + _with_signs(
+            listing(text, marked, printed)
+        )
         self.body.append(
-            f"\\begin{{book{kind}{inside}}}\n{lines}%\n"
+            f"{self._prints(node)}\\begin{{book{kind}{inside}}}\n{lines}%\n"
             f"\\end{{book{kind}{inside}}}\n"
         )
         raise nodes.SkipNode
+
+    def _prints(self, node: nodes.Element) -> str:
+        """Write how high code is and the little that it prints."""
+        high, room = prints(node)
+        return (
+            f"\\bookprints{{{high:.0f}pt}}{{{room:.0f}pt}}%\n" if room else ""
+        )
 
     def _head_of(self, node: nodes.Element) -> str:
         """Write the labels and the caption that stand above a listing."""
@@ -423,10 +475,21 @@ class BookTranslator(LaTeXTranslator):
         labels += self.hypertarget_to(wrapper)
         captions = [c for c in wrapper if isinstance(c, nodes.caption)]
         words = self._written(list(captions[0].children)) if captions else ""
+        name = self._listing_name(wrapper)
+        return (
+            f"\n\n\\booklisting{{{labels}}}{{{name}}}{{{words}}}"
+            f"{{{first_lines(node):.0f}pt}}\n"
+        )
+
+    def _listing_name(self, wrapper: nodes.Element) -> str:
+        """Return the number of a listing that the text refers to by it."""
+        places = {f"{self.curfilestack[-1]}:{name}" for name in wrapper["ids"]}
+        asked = self.document.findall(number_reference)
         number = self._number("code-block", wrapper)
+        if not number or not any(self._place(one) in places for one in asked):
+            return ""
         title = self.config.numfig_format.get("code-block", "Listing %s")
-        name = title % number if number else ""
-        return f"\n\n\\booklisting{{{labels}}}{{{name}}}{{{words}}}\n"
+        return str(title % number)
 
     def visit_caption(self, node: nodes.Element) -> None:
         """Write a caption; that of a listing is written with its code."""
@@ -468,7 +531,7 @@ class BookTranslator(LaTeXTranslator):
         """Write text; a sign that the font may lack asks the font first."""
         text = self.encode(node.astext())
         if self.in_literal and not self.in_title:
-            text = re.sub(r"(\\_|[.,(=/])(?=\w|\\_)", r"\1\\bookbreak{}", text)
+            text = INSIDE_CODE.sub(r"\1\\bookbreak{}", text)
         self.body.append(_with_signs(text, title=bool(self.in_title)))
 
 
@@ -483,21 +546,8 @@ def _styles(node: nodes.Element) -> list[str]:
     return [c.replace("-", "") for c in node["classes"] if c in known]
 
 
-def _opens_chapter(node: nodes.Element) -> bool:
-    """Say if this is the map before the first section of a chapter."""
-    chapter = node.parent
-    first = isinstance(chapter.parent, addnodes.start_of_file)
-    return bool(node[0].get("is_map") and first)
-
-
 def _in_steps(node: nodes.Element) -> bool:
     return isinstance(node.parent, block) and _kind(node.parent) == "steps"
-
-
-def _caption_room(node: nodes.Element) -> int:
-    """Return the points that a figure needs besides its picture, or more."""
-    words = " ".join(c.astext() for c in node if isinstance(c, nodes.caption))
-    return 45 + 13 * (len(words) // CAPTION_LINE)
 
 
 def _in_questions(node: nodes.Element) -> bool:

@@ -14,6 +14,9 @@ from pathlib import Path
 
 import matplotlib
 import resvg_py
+from font_source_sans_pro import (  # type: ignore[import-untyped]
+    font_files_ttf as source_sans,
+)
 
 SCALE = 1.5
 """Pixels for each unit of a drawing: 540 across, sharp at a cell's width."""
@@ -21,14 +24,20 @@ IN_POINTS = re.compile(r'\s(?:width|height)="[\d.]+pt"')
 """How Matplotlib gives its size, which the converter cannot read. It takes
 that of the view box instead."""
 
+PAGE_FONT, FONT = "Source Sans 3", "Source Sans Pro"
+"""What drawings are measured for, and its name in the package of fonts."""
 FACES = ("Sans", "Sans-Bold", "Sans-Oblique", "Sans-BoldOblique", "SansMono")
 
 
 @lru_cache(maxsize=1)
 def _fonts() -> list[str]:
-    """Return the fonts that come with Matplotlib: the same everywhere."""
+    """Return fonts that pip installed: the same everywhere.
+
+    Matplotlib's have the signs that ours lacks.
+    """
     folder = Path(matplotlib.get_data_path(), "fonts", "ttf")
-    return [str(folder / f"DejaVu{face}.ttf") for face in FACES]
+    signs = [str(folder / f"DejaVu{face}.ttf") for face in FACES]
+    return [*sorted(source_sans.values()), *signs]
 
 
 @lru_cache(maxsize=256)
@@ -36,13 +45,13 @@ def drawn(svg: str) -> bytes:
     """Turn an SVG into a PNG, on the paper of the light page."""
     palette = importlib.import_module("figures.palette")
     return resvg_py.svg_to_bytes(
-        svg_string=IN_POINTS.sub("", svg),
+        svg_string=IN_POINTS.sub("", svg).replace(PAGE_FONT, FONT),
         zoom=SCALE,
         background=palette.LIGHT["paper"].strong,
         font_files=_fonts(),
         skip_system_fonts=True,
-        font_family="DejaVu Sans",
-        sans_serif_family="DejaVu Sans",
+        font_family=FONT,
+        sans_serif_family=FONT,
         monospace_family="DejaVu Sans Mono",
     )
 
