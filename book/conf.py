@@ -135,8 +135,10 @@ notfound_urls_prefix = urlsplit(html_baseurl).path or "/"
 notfound_context = {
     "title": "Not a page of this book",
     "body": "<h1>Not a page of this book</h1><p>The address may be old, or "
-    "mistyped. The contents list every chapter, and the search looks "
-    "through all of them.</p>",
+    f"mistyped. <a href='{notfound_urls_prefix}index.html'>The cover</a> "
+    "shows where the book begins, <a href='"
+    f"{notfound_urls_prefix}back/questions.html'>All questions</a> has every "
+    "question that it answers, and the search looks through all of it.</p>",
 }
 
 # What can only be said with an address: social card and sitemap

@@ -102,7 +102,8 @@ def test_every_page_links_one_script_of_its_own(
     ours = [address for address in scripts if "book.js" in address]
     assert len(ours) == 1
     assert re.fullmatch(r"(\.\./)*_static/book\.js\?v=\w{8}", ours[0])
-    for_search = {"searchtools.js", "language_data.js", "searchindex.js"}
+    sphinx = {"searchtools.js", "language_data.js", "searchindex.js"}
+    for_search = {*sphinx, "search.js"}
     others = {Path(a.partition("?")[0]).name for a in scripts if a != ours[0]}
     assert others <= (for_search if name == "search" else set())
     for address in scripts:
@@ -192,6 +193,7 @@ def test_the_icon_font_is_gone(built: Built, styles: str) -> None:
     assert faces
     assert not [face for face in faces if "Awesome" in face]
     assert not re.findall(r"\.fa-[\w-]+:before", styles)
+    assert "content:var(--pst-icon" not in styles
     assert not list((built.folder / "_static").rglob("*fa-solid*"))
 
 
@@ -259,6 +261,7 @@ def test_other_themes_keep_their_files(book: TinyBook) -> None:
         ("@font-face{font-family:Lato}", "@font-face{font-family:Lato}"),
         (".a{x:1}.fabric{x:2}", ".a{x:1}.fabric{x:2}"),
         (".a{x:1}.fact .b{x:2}", ".a{x:1}.fact .b{x:2}"),
+        (".a:before{content:var(--pst-icon-bell)}", ".a:before{content:none}"),
     ],
 )
 def test_icons_are_taken_out_and_nothing_else(css: str, left: str) -> None:

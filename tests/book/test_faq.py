@@ -1,9 +1,12 @@
 """`{faq}`: questions with toggled answers, and the page of all of them."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from book.tiny import Built, TinyBook
+from docutils import nodes
 
 PAGES = {
     "index.md": """\
@@ -50,6 +53,20 @@ def questions(built: Built) -> list[str]:
     return [row.get_text().strip() for row in page.select(".questions li")]
 
 
+def searched(built: Built) -> dict[str, Any]:
+    """Return what the search of a book looks through."""
+    text = (built.folder / "searchindex.js").read_text(encoding="utf-8")
+    found: dict[str, Any] = json.loads(text[text.index("{") : -1])
+    return found
+
+
+def places(built: Built, title: str) -> list[tuple[str, str]]:
+    """Return the pages and ids to which the search leads for a title."""
+    index = searched(built)
+    found = index["alltitles"].get(title, [])
+    return [(index["docnames"][page], node_id) for page, node_id in found]
+
+
 def test_a_question_is_a_toggle_whose_id_stands_on_its_body(
     built: Built,
 ) -> None:
@@ -72,7 +89,7 @@ def test_all_questions_stand_on_one_page_in_reading_order(
     built: Built,
 ) -> None:
     page = built.soup("questions")
-    chapters = [head.get_text() for head in page.select("h2")]
+    chapters = [head.get_text() for head in page.select("h2 a.reference")]
     assert chapters == ["Tiny", "Zebra", "Apple"]
     first, second, third, last = questions(built)
     assert first == "What is it?"
@@ -138,7 +155,103 @@ def test_the_page_of_all_questions_follows_a_changed_title(
     book.write(PAGES).build()
     changed = PAGES["apple.md"].replace("# Apple", "# Pear")
     page = book.write({"apple.md": changed}).build().soup("questions")
-    assert [head.get_text() for head in page.select("h2")][-1] == "Pear"
+    heads = page.select("h2 a.reference")
+    assert [head.get_text() for head in heads][-1] == "Pear"
+
+
+def test_each_chapter_is_a_section_of_the_page_of_all_questions(
+    built: Built,
+) -> None:
+    sections = built.soup("questions").select("section section")
+    assert [one["id"] for one in sections] == ["index", "zebra", "apple"]
+    contents = built.env.tocs["questions"]
+    links = list(contents.findall(nodes.reference))
+    assert [(one.astext(), one["anchorname"]) for one in links] == [
+        ("All", ""),
+        ("Tiny", "#index"),
+        ("Zebra", "#zebra"),
+        ("Apple", "#apple"),
+    ]
+
+
+def test_the_contents_of_that_page_do_not_grow_with_every_build(
+    book: TinyBook,
+) -> None:
+    book.write(PAGES).build()
+    built = book.build()
+    links = built.env.tocs["questions"].findall(nodes.reference)
+    assert len(list(links)) == 4
+
+
+def test_the_last_question_of_a_page_leads_on_to_all_of_them(
+    built: Built,
+) -> None:
+    for page in ("index", "zebra", "apple"):
+        last = built.soup(page).select("details.faq")[-1]
+        line = last.find_next_sibling()
+        assert line is not None
+        assert line.get_text() == "All questions of the book"
+        assert line.a is not None
+        assert line.a["href"] == "questions.html"
+    assert "All questions of" not in built.html("questions")
+
+
+def test_other_editions_have_neither_that_link_nor_sections(
+    book: TinyBook,
+) -> None:
+    pages = {**PAGES, "zebra.md": "# Zebra\n\nNo question.\n"}
+    built = book.write(pages).build("text")
+    text = "".join(
+        (built.folder / f"{page}.txt").read_text(encoding="utf-8")
+        for page in ("index", "apple", "questions")
+    )
+    assert "Is it red?" in text
+    assert "All questions of the book" not in text
+    # A section would be underlined.
+    assert "-[ Apple ]-" in text
+
+
+def test_without_a_page_of_all_questions_no_link_leads_there(
+    book: TinyBook,
+) -> None:
+    built = book.page(":::{faq} Is it red?\nYes.\n:::").build()
+    assert built.warnings == ""
+    assert "All questions" not in built.html()
+
+
+def test_the_search_knows_each_question_and_where_its_answer_is(
+    built: Built,
+) -> None:
+    assert places(built, "Is it red?") == [("apple", "faq-is-it-red")]
+    (place,) = places(built, "Why stripes and not \\sqrt{d_k}?")
+    assert place[0] == "zebra"
+    assert place[1].startswith("faq-why-")
+
+
+def test_the_search_finds_a_question_where_it_is_answered_alone(
+    built: Built,
+) -> None:
+    index = searched(built)
+    assert index["docnames"][index["terms"]["red"]] == "apple"
+    assert "Apple" in index["alltitles"]
+    assert len(index["alltitles"]["Apple"]) == 1
+
+
+def test_the_search_keeps_the_questions_of_pages_that_have_not_changed(
+    book: TinyBook,
+) -> None:
+    book.write(PAGES).build()
+    text = PAGES["apple.md"].replace("red", "ripe")
+    built = book.write({"apple.md": text}).build()
+    assert "index" not in built.read
+    assert places(built, "What is it?") == [("index", "faq-what-is-it")]
+    assert places(built, "Is it ripe?") == [("apple", "faq-is-it-ripe")]
+    assert places(built, "Is it red?") == []
+
+
+def test_no_index_of_the_book_lists_a_question(built: Built) -> None:
+    assert searched(built)["indexentries"] == {}
+    assert "red" not in built.html("genindex")
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,9 @@ def test_an_address_that_is_wrong_leads_to_a_page_that_says_so(
     inside = [one for one in links if not one.startswith(("#", "http"))]
     assert inside
     assert all(one.startswith("/laid-out/") for one in inside), inside
+    text_links = [str(a["href"]) for a in soup.select("article p a")]
+    names = ("index.html", "back/questions.html")
+    assert text_links == [f"/laid-out/{name}" for name in names]
 
 
 def test_a_page_that_moved_leads_to_its_new_place(site: Path) -> None:

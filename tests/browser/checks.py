@@ -9,6 +9,14 @@ RULES = (
     *("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"),
     "best-practice",
 )
+IN_VIEW = """(element) => {
+  const box = element.getBoundingClientRect();
+  const header = document.querySelector(".bd-header-article");
+  const top = header ? header.getBoundingClientRect().bottom : 0;
+  return box.height > 0 && box.top >= Math.max(0, top) - 1 &&
+    box.top < innerHeight;
+}"""
+"""Whether an element begins below the bar and above the page's end."""
 STICKING_OUT = """() => {
   const limit = document.documentElement.clientWidth;
   const scrolls = (element) => {

@@ -47,3 +47,28 @@ def test_what_the_menu_offers_is_there(book: Any, visiting: Visiting) -> None:
             address = link.evaluate("e => e.href")
             assert address.startswith(book.base)
             assert visit.page.request.get(address).ok
+
+
+def test_escape_closes_the_menu_and_goes_back_to_its_button(
+    visiting: Visiting,
+) -> None:
+    with visiting(CHAPTER) as visit:
+        menu = visit.page.locator(MENU)
+        menu.locator("summary").press("Enter")
+        visit.page.keyboard.press("Tab")
+        visit.page.keyboard.press("Escape")
+        assert not menu.locator("a").first.is_visible()
+        summary = menu.locator("summary")
+        assert summary.evaluate("e => e === document.activeElement")
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_a_click_elsewhere_closes_the_menu(
+    visiting: Visiting, width: int
+) -> None:
+    with visiting(CHAPTER, width) as visit:
+        menu = visit.page.locator(MENU)
+        menu.locator("summary").click()
+        assert menu.locator("a").first.is_visible()
+        visit.page.mouse.click(width / 2, 700)
+        assert not menu.locator("a").first.is_visible()

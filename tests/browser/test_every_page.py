@@ -16,6 +16,8 @@ WIDTHS = (360, 768, 1280)
 ARTICLE_TEXT = """() => {
   const shown = document.querySelector("article");
   const apart = "softmax-explorer, figure-steps, script, style, noscript";
+  shown.querySelectorAll("wbr").forEach((chance) => chance.remove());
+  shown.normalize();
   const words = [];
   const walk = document.createTreeWalker(shown, NodeFilter.SHOW_TEXT);
   while (walk.nextNode()) {

@@ -1,5 +1,6 @@
-"""What a reader does: toggles, links, keys, search, themes, printing."""
+"""What a reader does: toggles, links, keys, themes, printing."""
 
+import json
 import re
 import subprocess
 from collections.abc import Callable
@@ -7,6 +8,8 @@ from typing import Any
 from urllib.parse import unquote, urljoin
 
 import pytest
+from browser.checks import IN_VIEW, STICKING_OUT
+from browser.conftest import OPEN_ALL
 from playwright.sync_api import Page
 
 import bench
@@ -17,13 +20,6 @@ CHAPTER = f"{bench.CHAPTER}.html"
 CAN_BE_REACHED = (
     "a[href], summary, input, button, select, textarea, [tabindex='0']"
 )
-IN_VIEW = """(element) => {
-  const box = element.getBoundingClientRect();
-  const header = document.querySelector(".bd-header-article");
-  const top = header ? header.getBoundingClientRect().bottom : 0;
-  return box.height > 0 && box.top >= Math.max(0, top) - 1 &&
-    box.top < innerHeight;
-}"""
 FOCUSED = """() => {
   const element = document.activeElement;
   if (!element || element === document.body) return null;
@@ -32,10 +28,14 @@ FOCUSED = """() => {
     return style && style.outlineStyle !== "none" &&
       parseFloat(style.outlineWidth) > 0;
   };
+  const ringed = (e) =>
+    [...e.querySelectorAll(":scope > rect:has(+ text)")].some(
+      (box) => parseFloat(getComputedStyle(box).strokeWidth) >= 3);
   return {
     place: window.reachable.indexOf(element),
     what: element.outerHTML.slice(0, 90),
-    shown: Boolean(outlined(element) || outlined(element.closest("form"))),
+    shown: Boolean(outlined(element) || outlined(element.closest("form")) ||
+      ringed(element)),
   };
 }"""
 
@@ -267,7 +267,7 @@ def test_the_map_lights_up_where_the_reader_is(
         assert lit >= 1
 
 
-# Themes, sidebars, search
+# Themes, sidebars
 
 
 def test_the_button_switches_the_theme_and_the_book_remembers(
@@ -311,6 +311,21 @@ def test_on_a_phone_a_button_opens_the_contents_and_escape_closes_them(
         page.wait_for_url("**/back/questions.html")
 
 
+@pytest.mark.parametrize("part", ["secondary", "primary"])
+def test_on_a_phone_the_contents_go_when_they_have_led_somewhere(
+    visiting: Visiting, part: str
+) -> None:
+    with visiting(CHAPTER, width=360) as visit:
+        page = visit.page
+        page.locator(f".{part}-toggle").locator("visible=true").first.click()
+        link = page.locator("dialog[open] a[href^='#']").last
+        target = link.get_attribute("href")
+        link.click()
+        page.locator("dialog[open]").wait_for(state="detached")
+        if target != "#":
+            assert page.locator(target).evaluate(IN_VIEW)
+
+
 def history_is_whole() -> bool:
     """Tell whether git knows every commit of this copy."""
     asked = ["git", "rev-parse", "--is-shallow-repository"]
@@ -331,34 +346,102 @@ def test_a_page_leads_on_and_back_and_says_how_old_it_is(
             assert re.search(r"last changed on \d\d \w+ 20\d\d", text)
 
 
-SOUGHT = [
-    pytest.param("softmax", id="a term"),
-    pytest.param("d_k", id="a symbol"),
-    pytest.param("scaled_dot_product_attention", id="a function"),
-    pytest.param("Why a dot product and not cosine", id="a question"),
-]
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("index.html", "Transformers Laid Out"),
+        ("search.html", "Search — Transformers Laid Out"),
+        ("404.html", "Not a page of this book — Transformers Laid Out"),
+    ],
+)
+def test_a_page_has_the_title_of_the_book_once(
+    visiting: Visiting, name: str, title: str
+) -> None:
+    with visiting(name) as visit:
+        assert visit.page.title() == title
 
 
-@pytest.mark.parametrize("words", SOUGHT)
-def test_search_from_any_page_finds_the_chapter(
-    visiting: Visiting, words: str
+def test_a_wrong_address_leads_to_the_cover_and_to_all_questions(
+    book: Any, visiting: Visiting
+) -> None:
+    with visiting("404.html", width=360) as visit:
+        links = visit.page.locator("article a").evaluate_all(
+            "links => links.map(link => link.href)"
+        )
+        names = ("index.html", "back/questions.html")
+        assert links == [book.base + name for name in names]
+
+
+def test_on_the_map_a_ring_is_round_each_box_and_not_round_all(
+    visiting: Visiting,
 ) -> None:
     with visiting("index.html") as visit:
-        visit.page.locator("#search-field").fill(words)
-        visit.page.locator("#search-field").press("Enter")
-        result = visit.page.locator(
-            "#search-results a[href*='scaled-dot-product-attention']"
-        ).first
-        result.wait_for()
-        assert visit.complaints == []
-        result.click()
-        visit.page.wait_for_url("**/building/**")
+        link = visit.page.locator("a.lo-part").first
+        for _ in range(60):
+            if link.evaluate("e => e.matches(':focus-visible')"):
+                break
+            visit.page.keyboard.press("Tab")
+        style = link.evaluate("e => getComputedStyle(e).outlineStyle")
+        assert style == "none"
+        widths = link.locator("rect").evaluate_all(
+            "all => all.map(e => parseFloat(getComputedStyle(e).strokeWidth))"
+        )
+        labels = link.locator("text").count()
+        assert sum(width >= 3 for width in widths) == labels
+        assert sum(width < 2 for width in widths) == len(widths) - labels
 
 
-def test_search_quotes_what_it_found(visiting: Visiting) -> None:
-    with visiting("search.html?q=softmax") as visit:
-        quoted = visit.page.locator("#search-results .context").last
-        assert "softmax" in quoted.inner_text()
+# Narrow screens
+
+
+def test_a_long_name_breaks_between_its_words(visiting: Visiting) -> None:
+    with visiting(CHAPTER, width=360) as visit:
+        broken = visit.page.locator("code.literal .pre:has(wbr)")
+        assert broken.count() > 0
+        parts = broken.evaluate_all(
+            "all => all.flatMap(e => [...e.childNodes].slice(0, -1)"
+            ".filter(node => node.data).map(node => node.data))"
+        )
+        assert all(part.endswith(("_", ".")) for part in parts)
+        for word in broken.all():
+            assert re.fullmatch(r"\S{20,}", word.text_content() or "")
+
+
+def test_an_option_does_not_break_behind_its_dashes(
+    book: Any, visiting: Visiting
+) -> None:
+    for name in book.chapters:
+        with visiting(name, width=360) as visit:
+            options = visit.page.locator("code.literal .pre")
+            for option in options.filter(has_text=re.compile("^--")).all():
+                lines = option.evaluate("e => e.getClientRects().length")
+                assert lines <= 1
+
+
+def test_writing_twice_as_large_fits_a_phone(
+    book: Any, tmp_path: Any, browser: Any, subtests: Any
+) -> None:
+    sizes = {"default_font_size": 32, "default_fixed_font_size": 26}
+    settings = tmp_path / "Default" / "Preferences"
+    settings.parent.mkdir()
+    settings.write_text(json.dumps({"webkit": {"webprefs": sizes}}))
+    launch = browser.browser_type.launch_persistent_context
+    context = launch(
+        tmp_path,
+        executable_path=bench.chromium(),
+        args=list(bench.CHROMIUM_FLAGS),
+        viewport={"width": 360, "height": 800},
+    )
+    page = context.new_page()
+    for name in book.pages:
+        with subtests.test(page=name):
+            page.goto(book.base + name)
+            page.evaluate(OPEN_ALL)
+            bench.settle(page)
+            size = page.evaluate("getComputedStyle(document.body).fontSize")
+            assert float(size.removesuffix("px")) > 30
+            assert page.evaluate(STICKING_OUT) == []
+    context.close()
 
 
 # Printing, and files without a server
@@ -368,6 +451,25 @@ def test_a_chapter_prints_on_several_pages(visiting: Visiting) -> None:
     with visiting(CHAPTER) as visit:
         paper = visit.page.pdf(format="A4")
         assert len(re.findall(rb"/Type\s*/Page\b", paper)) > 1
+
+
+def test_what_is_for_a_screen_is_not_printed(visiting: Visiting) -> None:
+    with visiting(CHAPTER) as visit:
+        visit.open_all()
+        visit.page.emulate_media(media="print")
+        for part in ("details.hide > summary", "softmax-explorer input"):
+            found = visit.page.locator(part)
+            assert found.count() > 0
+            assert found.locator("visible=true").count() == 0
+        assert visit.page.locator("softmax-explorer output").first.is_visible()
+
+
+def test_start_reading_is_printed_in_ink(visiting: Visiting) -> None:
+    with visiting("index.html", theme="dark") as visit:
+        visit.page.emulate_media(media="print")
+        link = visit.page.locator("a.start")
+        colour = link.evaluate("e => getComputedStyle(e).color")
+        assert max(int(part) for part in re.findall(r"\d+", colour)) < 64
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -385,15 +487,3 @@ def test_the_book_can_be_read_from_a_folder(
             bench.settle(visit.page)
             assert visit.complaints == []
             assert visit.elsewhere == []
-
-
-def test_search_works_in_a_folder(book: Any, visiting: Visiting) -> None:
-    base = book.folder.as_uri() + "/"
-    with visiting("search.html", base=base) as visit:
-        visit.page.locator("#search-field").fill("softmax")
-        visit.page.locator("#search-field").press("Enter")
-        result = visit.page.locator(
-            "#search-results a", has_text="Scaled dot-product attention"
-        ).first
-        result.wait_for()
-        assert visit.complaints == []

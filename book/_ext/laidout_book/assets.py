@@ -45,6 +45,7 @@ ICON_RULE = re.compile(
     r"\{[^{}]*\}"
 )
 ICON_FONT = re.compile(r"@font-face\{[^{}]*(?:fa-|Awesome)[^{}]*\}")
+ICON_GLYPH = re.compile(r"content:var\(--pst-icon-[\w-]+\)")
 IMPORT = re.compile(r"@import [^;]+;")
 SOURCE_MAP = re.compile(r"(?:/\*|//)# sourceMappingURL=\S+(?: \*/)?")
 ADDRESS = re.compile(r"url\((['\"]?)(?!data:|#|['\"])([^)'\"]+)\1\)")
@@ -52,7 +53,8 @@ ADDRESS = re.compile(r"url\((['\"]?)(?!data:|#|['\"])([^)'\"]+)\1\)")
 
 def without_icons(css: str) -> str:
     """Take the icon font and its thousands of rules out of a style sheet."""
-    return ICON_FONT.sub("", ICON_RULE.sub("", css))
+    css = ICON_FONT.sub("", ICON_RULE.sub("", css))
+    return ICON_GLYPH.sub("content:none", css)
 
 
 def rebased(css: str, folder: str) -> str:
