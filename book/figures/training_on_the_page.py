@@ -373,6 +373,7 @@ def symptoms() -> Drawing:
         (
             "does the loss of\none batch go to 0?",
             (
+                ("does not move", "no step, or cut graph"),
                 ("stops at the unigram\nentropy", "rate too high"),
                 ("stops above 0, with\none answer for all", "source not seen"),
                 ("falls, then climbs", "gradients pile up"),
