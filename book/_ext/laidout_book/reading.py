@@ -40,14 +40,16 @@ def _texts(node: nodes.Node) -> list[nodes.Text]:
 def _say(app: Sphinx, document: nodes.document, docname: str) -> None:
     """Add the time to the line above the text of a page, if there is one.
 
-    The PDF is one document, with each page in a node of its own.
+    The PDF is one document, with each page in a node of its own, and has its
+    toggles open. The time is that of the page as it was read.
     """
     pages = list(document.findall(addnodes.start_of_file))
     for page in pages or [document]:
         lines = page.findall(nodes.paragraph)
         first = next((p for p in lines if "eyebrow" in p["classes"]), None)
         if first is not None:
-            first += nodes.Text(f" {minutes(page)} minutes of reading.")
+            source = app.env.get_doctree(page.get("docname", docname))
+            first += nodes.Text(f" {minutes(source)} minutes of reading.")
 
 
 def setup(app: Sphinx) -> None:
