@@ -4,10 +4,9 @@ import re
 
 import pytest
 from book.tiny import BOOK, TinyBook
-from docutils import nodes
 from pybtex.database import Entry, Person
 
-from laidout_book.bibliography import AuthorYear, _printed
+from laidout_book.bibliography import AuthorYear
 
 ENTRY = """\
 @article{one,
@@ -56,10 +55,3 @@ def test_every_reference_of_the_book_has_a_link() -> None:
     for entry in entries:
         assert re.search(r"^  (eprint|doi|url) = ", entry, re.M), entry
         assert "note = {arXiv" not in entry
-
-
-def test_in_print_a_link_is_not_followed_by_a_footnote() -> None:
-    uri = "https://doi.org/10.1/a%20b#c"
-    link = nodes.reference("", "", nodes.Text("doi"), refuri=uri)
-    written = "".join(node.astext() for node in _printed(link))
-    assert written == r"\href{https://doi.org/10.1/a\%20b\#c}{doi}"

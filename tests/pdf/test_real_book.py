@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from book.tiny import BOOK, ROOT
-from pdf.conftest import Pressed, letters
+from pdf.conftest import Pressed, letters, said
 
 from laidout.workshop.catalogue import find_exercise
 from laidout_book.latex.edition import epoch, written_date
@@ -64,6 +64,19 @@ def test_parts_chapters_and_appendices_are_bookmarks(real: Pressed) -> None:
     found = [chapter[1] for chapter in chapters if chapter]
     for title in (*found, *appendices, *back):
         assert (1, letters(title)) in titles, title
+
+
+def test_a_reference_is_a_link_without_a_footnote(real: Pressed) -> None:
+    number = re.search(
+        r"^@\w+\{vaswani2017,.*?^  eprint = \{(.*?)\}",
+        (BOOK / "references.bib").read_text("utf-8"),
+        re.M | re.S,
+    )
+    assert number
+    assert f"arXiv:{number[1]}" in real.text
+    assert f"arxiv.org/abs/{number[1]}" not in real.text
+    addresses = said("pdfinfo", "-url", real.pdf)
+    assert f"https://arxiv.org/abs/{number[1]}" in addresses
 
 
 def test_the_last_words_of_every_solution_are_there(real: Pressed) -> None:

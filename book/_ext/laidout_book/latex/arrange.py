@@ -358,15 +358,25 @@ class PlaceBibliography(SphinxPostTransform):
 
 
 class WebReferences(SphinxPostTransform):
-    """Spare the reader an address for each mention of `torch.nn.Linear`."""
+    """Spare the reader an address for each mention of `torch.nn.Linear`.
+
+    The links of the references, such as "arXiv:1409.0473", say their own.
+    """
 
     default_priority = 390
     formats = ("latex",)
 
     def run(self, **_: Any) -> None:
-        """Take out of Sphinx's hands whatever an inventory resolved."""
+        """Take out of Sphinx's hands what needs no footnote."""
+        cited = {
+            id(link)
+            for entry in self.document.findall(nodes.citation)
+            for link in entry.findall(nodes.reference)
+            if "refuri" in link
+        }
         for node in list(self.document.findall(nodes.reference)):
-            if node.get("internal") is False and "reftitle" in node:
+            resolved = node.get("internal") is False and "reftitle" in node
+            if resolved or id(node) in cited:
                 link = web_reference(
                     "", "", *node.children, refuri=node["refuri"]
                 )
